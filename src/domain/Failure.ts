@@ -1,0 +1,215 @@
+/**
+ * Every failure that a caller can be told about, declared once: its code, HTTP status, whether trying again can help,
+ * and a message that is safe to show. Surfaces map these; they never invent one.
+ *
+ * A defect is not here: it is logged with its cause and answered as `INTERNAL_ERROR`.
+ */
+import { Predicate, Schema } from "effect"
+
+/** What the failure means to a caller, by code. */
+interface Meaning {
+  readonly status: number
+  readonly retryable: boolean
+  readonly message: string
+}
+
+export const meanings = {
+  AUTH_TOKEN_MISSING: { status: 401, retryable: false, message: "A bearer token is required." },
+  AUTH_TOKEN_INVALID: { status: 401, retryable: false, message: "The bearer token is not valid." },
+  AUTHZ_PERMISSION_DENIED: { status: 403, retryable: false, message: "A permission is missing." },
+  MODULE_NOT_ENABLED: { status: 403, retryable: false, message: "Speech is disabled for this tenant." },
+  VALIDATION_ERROR: { status: 422, retryable: false, message: "The request is not valid." },
+  NOT_FOUND: { status: 404, retryable: false, message: "No such route." },
+  METHOD_NOT_ALLOWED: { status: 405, retryable: false, message: "This route does not take this method." },
+  PAYLOAD_TOO_LARGE: { status: 413, retryable: false, message: "The request body is too large." },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, retryable: false, message: "The request content type is not supported." },
+  RATE_LIMITED: { status: 429, retryable: true, message: "Too many requests." },
+  CONCURRENCY_LIMITED: { status: 429, retryable: true, message: "Too many syntheses at once for this tenant." },
+  BUDGET_EXCEEDED: { status: 429, retryable: false, message: "The tenant's character budget is used up." },
+  INTERNAL_ERROR: { status: 500, retryable: false, message: "Something went wrong." },
+  SCAISPEAK_STORAGE_UNAVAILABLE: { status: 503, retryable: true, message: "A store that this call needs is away." },
+  SCAISPEAK_VOICE_NOT_FOUND: { status: 404, retryable: false, message: "No such voice." },
+  SCAISPEAK_VOICE_NOT_READY: { status: 409, retryable: false, message: "The voice cannot speak now." },
+  SCAISPEAK_API_KEY_NOT_FOUND: { status: 404, retryable: false, message: "No such API key." },
+  SCAISPEAK_BACKEND_UNAVAILABLE: { status: 502, retryable: true, message: "No allowed backend can serve the call." },
+  SCAISPEAK_BACKEND_FAILED: { status: 502, retryable: true, message: "The backend broke while it was speaking." },
+  SCAISPEAK_BACKEND_TIMEOUT: { status: 504, retryable: true, message: "The backend gave no audio in time." },
+  SCAISPEAK_BACKEND_SATURATED: { status: 503, retryable: true, message: "Every allowed backend is full." },
+  SCAISPEAK_SAVE_TO_REQUIRES_JWT: { status: 403, retryable: false, message: "save_to needs a user token, not a key." },
+  SCAISPEAK_SAVE_TO_FAILED: { status: 502, retryable: true, message: "The audio could not be saved." },
+  SCAISPEAK_IDEMPOTENCY_CONFLICT: {
+    status: 409,
+    retryable: false,
+    message: "This Idempotency-Key belongs to another request."
+  }
+} as const satisfies Record<string, Meaning>
+
+export type Code = keyof typeof meanings
+
+/** One field that does not fit: its path in dots, and what was expected. */
+export const Detail = Schema.Struct({ field: Schema.String, message: Schema.String })
+export type Detail = typeof Detail.Type
+
+export class TokenMissing extends Schema.TaggedError<TokenMissing>()("TokenMissing", {}) {
+  readonly code = "AUTH_TOKEN_MISSING"
+}
+
+/** Unknown, revoked, expired, or signed by somebody else. Which of them is told to nobody. */
+export class TokenInvalid extends Schema.TaggedError<TokenInvalid>()("TokenInvalid", {}) {
+  readonly code = "AUTH_TOKEN_INVALID"
+}
+
+export class PermissionDenied extends Schema.TaggedError<PermissionDenied>()("PermissionDenied", {
+  permission: Schema.String
+}) {
+  readonly code = "AUTHZ_PERMISSION_DENIED"
+  readonly details = [{ field: "permission", message: this.permission }]
+}
+
+export class ModuleNotEnabled extends Schema.TaggedError<ModuleNotEnabled>()("ModuleNotEnabled", {}) {
+  readonly code = "MODULE_NOT_ENABLED"
+}
+
+/** Input that does not decode, or decodes to something that nobody can do. One entry a field. */
+export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("InvalidRequest", {
+  details: Schema.Array(Detail)
+}) {
+  readonly code = "VALIDATION_ERROR"
+  static field(field: string, message: string): InvalidRequest {
+    return new InvalidRequest({ details: [{ field, message }] })
+  }
+}
+
+export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", {
+  /** Requests a window. */
+  limit: Schema.Number,
+  /** Seconds. */
+  retryAfter: Schema.Number
+}) {
+  readonly code = "RATE_LIMITED"
+}
+
+export class ConcurrencyLimited extends Schema.TaggedError<ConcurrencyLimited>()("ConcurrencyLimited", {
+  limit: Schema.Number
+}) {
+  readonly code = "CONCURRENCY_LIMITED"
+  /** Seconds: about the length of one sentence's synthesis. */
+  readonly retryAfter = 1
+}
+
+/** The database, object store or registry does not answer. `cause` is for the log, never for the caller. */
+export class StorageUnavailable extends Schema.TaggedError<StorageUnavailable>()("StorageUnavailable", {
+  store: Schema.Literals(["database", "objects", "redis"]),
+  cause: Schema.Defect()
+}) {
+  readonly code = "SCAISPEAK_STORAGE_UNAVAILABLE"
+  /** Seconds: a pool reconnects within one. */
+  readonly retryAfter = 1
+}
+
+/** Absent or not visible to the caller: the two cannot be told apart. */
+export class VoiceNotFound extends Schema.TaggedError<VoiceNotFound>()("VoiceNotFound", {}) {
+  readonly code = "SCAISPEAK_VOICE_NOT_FOUND"
+}
+
+export class VoiceNotReady extends Schema.TaggedError<VoiceNotReady>()("VoiceNotReady", {
+  reason: Schema.String
+}) {
+  readonly code = "SCAISPEAK_VOICE_NOT_READY"
+  readonly details = [{ field: "voice_id", message: this.reason }]
+}
+
+export class ApiKeyNotFound extends Schema.TaggedError<ApiKeyNotFound>()("ApiKeyNotFound", {}) {
+  readonly code = "SCAISPEAK_API_KEY_NOT_FOUND"
+}
+
+/** No allowed backend has what the voice needs. `reasons` says why for each, in words. */
+export class BackendUnavailable extends Schema.TaggedError<BackendUnavailable>()("BackendUnavailable", {
+  reasons: Schema.Array(Schema.String)
+}) {
+  readonly code = "SCAISPEAK_BACKEND_UNAVAILABLE"
+  readonly details = this.reasons.map((message) => ({ field: "backend", message }))
+}
+
+/** The backend broke; `cause` is for the log. */
+export class BackendFailed extends Schema.TaggedError<BackendFailed>()("BackendFailed", {
+  backend: Schema.Literals(["A", "B"]),
+  cause: Schema.Defect()
+}) {
+  readonly code = "SCAISPEAK_BACKEND_FAILED"
+}
+
+export class BackendTimeout extends Schema.TaggedError<BackendTimeout>()("BackendTimeout", {
+  backend: Schema.Literals(["A", "B"]),
+  waitedMs: Schema.Number
+}) {
+  readonly code = "SCAISPEAK_BACKEND_TIMEOUT"
+}
+
+export class BackendSaturated extends Schema.TaggedError<BackendSaturated>()("BackendSaturated", {
+  backend: Schema.Literals(["A", "B"]),
+  /** Seconds, from the queue depth that the backend reports. */
+  retryAfter: Schema.Number
+}) {
+  readonly code = "SCAISPEAK_BACKEND_SATURATED"
+}
+
+export class SaveToRequiresJwt extends Schema.TaggedError<SaveToRequiresJwt>()("SaveToRequiresJwt", {}) {
+  readonly code = "SCAISPEAK_SAVE_TO_REQUIRES_JWT"
+}
+
+export class SaveToFailed extends Schema.TaggedError<SaveToFailed>()("SaveToFailed", { reason: Schema.String }) {
+  readonly code = "SCAISPEAK_SAVE_TO_FAILED"
+  readonly details = [{ field: "save_to", message: this.reason }]
+}
+
+/** The same key came with another body, or while its first request is still being answered. */
+export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>()("IdempotencyConflict", {
+  reason: Schema.Literals(["other body", "in progress"])
+}) {
+  readonly code = "SCAISPEAK_IDEMPOTENCY_CONFLICT"
+  readonly details = [{ field: "Idempotency-Key", message: this.reason }]
+}
+
+/** What can go wrong once a backend has been chosen. */
+export type DispatchFailure = BackendUnavailable | BackendFailed | BackendTimeout | BackendSaturated
+
+export type Failure =
+  | TokenMissing
+  | TokenInvalid
+  | PermissionDenied
+  | ModuleNotEnabled
+  | InvalidRequest
+  | RateLimited
+  | ConcurrencyLimited
+  | StorageUnavailable
+  | VoiceNotFound
+  | VoiceNotReady
+  | ApiKeyNotFound
+  | DispatchFailure
+  | SaveToRequiresJwt
+  | SaveToFailed
+  | IdempotencyConflict
+
+export const isFailure = (u: unknown): u is Failure =>
+  Predicate.hasProperty(u, "code") && Predicate.isString(u.code) && u.code in meanings
+
+/** What a surface may show of a failure. `retryAfter` in seconds. */
+export interface Shown {
+  readonly code: Code
+  readonly message: string
+  readonly retryable: boolean
+  readonly retryAfter?: number
+  readonly details?: ReadonlyArray<Detail>
+}
+
+export const show = (failure: Failure): Shown => {
+  const { message, retryable } = meanings[failure.code]
+  return {
+    code: failure.code,
+    message,
+    retryable,
+    ...("retryAfter" in failure ? { retryAfter: failure.retryAfter } : {}),
+    ...("details" in failure ? { details: failure.details } : {})
+  }
+}

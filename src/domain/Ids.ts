@@ -1,0 +1,37 @@
+/** Identifiers: a prefix that names the kind, then lower-case letters and digits that sort by time of creation. */
+import { Schema } from "effect"
+
+const id = <const Prefix extends string, const Brand extends string>(prefix: Prefix, brand: Brand) =>
+  Schema.String.check(Schema.isPattern(new RegExp(`^${prefix}_[a-z0-9][a-z0-9_-]{1,59}$`, "u"))).pipe(
+    Schema.brand(brand)
+  )
+
+/** Preset voices carry a readable id made of engine and speaker, such as `vox_flite_awb`; others are time-ordered. */
+export const VoiceId = id("vox", "VoiceId")
+export type VoiceId = typeof VoiceId.Type
+
+export const SynthesisId = id("syn", "SynthesisId")
+export type SynthesisId = typeof SynthesisId.Type
+
+export const ApiKeyId = id("key", "ApiKeyId")
+export type ApiKeyId = typeof ApiKeyId.Type
+
+export const AuditId = id("aud", "AuditId")
+export type AuditId = typeof AuditId.Type
+
+export const JobId = id("job", "JobId")
+export type JobId = typeof JobId.Type
+
+/** Echoed on every reply, in every log line and span: at most 128 visible ASCII characters. */
+export const RequestId = Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,128}$/u)).pipe(Schema.brand("RequestId"))
+export type RequestId = typeof RequestId.Type
+
+/** Tenants, users and partners are named by the identity provider: opaque, at most 128 characters. */
+export const TenantId = Schema.NonEmptyString.check(Schema.isMaxLength(128)).pipe(Schema.brand("TenantId"))
+export type TenantId = typeof TenantId.Type
+
+export const UserId = Schema.NonEmptyString.check(Schema.isMaxLength(128)).pipe(Schema.brand("UserId"))
+export type UserId = typeof UserId.Type
+
+export const PartnerId = Schema.NonEmptyString.check(Schema.isMaxLength(128)).pipe(Schema.brand("PartnerId"))
+export type PartnerId = typeof PartnerId.Type

@@ -1,0 +1,69 @@
+/** A voice of the library: who it belongs to, who can see it, and whether it can speak. */
+import { Schema } from "effect"
+import { VoiceNotReady } from "./Failure.ts"
+import { TenantId, UserId, VoiceId } from "./Ids.ts"
+import type { AuthUser } from "./Permission.ts"
+import { Speed } from "./SpeechParams.ts"
+
+/** ISO 639-1. */
+export const Language = Schema.String.check(Schema.isPattern(/^[a-z]{2}$/u))
+
+export const VoiceScope = Schema.Literals(["global", "tenant", "user"])
+export const VoiceKind = Schema.Literals(["preset", "cloned", "designed"])
+export const Gender = Schema.Literals(["female", "male", "neutral", "unspecified"])
+export const EmbeddingStatus = Schema.Literals(["pending", "processing", "ready", "failed", "evicted"])
+
+/** What a voice sets for every call in it; a request may say otherwise. */
+export const VoiceDefaults = Schema.Struct({
+  instructions: Schema.optionalKey(Schema.String),
+  speed: Schema.optionalKey(Speed),
+  cfgValue: Schema.optionalKey(Schema.Finite),
+  warmupTrimMs: Schema.optionalKey(Schema.Natural)
+}).pipe(Schema.encodeKeys({ cfgValue: "cfg_value", warmupTrimMs: "warmup_trim_ms" }))
+
+export const Voice = Schema.Struct({
+  voiceId: VoiceId,
+  displayName: Schema.NonEmptyString,
+  description: Schema.String,
+  scope: VoiceScope,
+  kind: VoiceKind,
+  languagePrimary: Language,
+  languageSupported: Schema.Array(Language),
+  gender: Gender,
+  ageHint: Schema.NullOr(Schema.String),
+  styleTags: Schema.Array(Schema.String),
+  embeddingStatus: EmbeddingStatus,
+  statusReason: Schema.NullOr(Schema.String),
+  /** Null for global voices. */
+  ownerUserId: Schema.NullOr(UserId),
+  /** Null for global voices. */
+  tenantId: Schema.NullOr(TenantId),
+  defaults: VoiceDefaults,
+  /** Engine kind and speaker on backend A, for presets. */
+  preset: Schema.NullOr(Schema.Struct({ engine: Schema.String, name: Schema.String })),
+  /** Who speaks for this voice on backend B, if anyone. */
+  relaySpeaker: Schema.NullOr(Schema.String),
+  createdAt: Schema.DateTimeUtcFromString,
+  updatedAt: Schema.DateTimeUtcFromString
+})
+export type Voice = typeof Voice.Type
+
+/** Whether a backend knows this voice at all, regardless of its state now. */
+export const backendsOf = (voice: Pick<Voice, "preset" | "kind" | "relaySpeaker">) => ({
+  A: voice.preset !== null || voice.kind !== "preset",
+  B: voice.relaySpeaker !== null
+})
+
+/** Global voices are everybody's; tenant voices the tenant's; user voices their owner's. */
+export const isVisibleTo = (
+  voice: Pick<Voice, "scope" | "tenantId" | "ownerUserId">,
+  caller: Pick<AuthUser, "tenantId" | "userId">
+): boolean =>
+  voice.scope === "global" ||
+  (voice.tenantId === caller.tenantId && (voice.scope === "tenant" || voice.ownerUserId === caller.userId))
+
+/** The failure to answer with when the voice cannot speak now. */
+export const notReady = (voice: Pick<Voice, "embeddingStatus" | "statusReason">): VoiceNotReady | undefined =>
+  voice.embeddingStatus === "ready"
+    ? undefined
+    : new VoiceNotReady({ reason: voice.statusReason ?? `The voice is ${voice.embeddingStatus}.` })

@@ -1,25 +1,23 @@
 /** Identifiers: a prefix that names the kind, then lower-case letters and digits that sort by time of creation. */
 import { Schema } from "effect"
 
-const id = <const Prefix extends string, const Brand extends string>(prefix: Prefix, brand: Brand) =>
-  Schema.String.check(Schema.isPattern(new RegExp(`^${prefix}_[a-z0-9][a-z0-9_-]{1,59}$`, "u"))).pipe(
-    Schema.brand(brand)
-  )
+const prefixed = (prefix: string) =>
+  Schema.String.check(Schema.isPattern(new RegExp(`^${prefix}_[a-z0-9][a-z0-9_-]{1,59}$`, "u")))
 
 /** Preset voices carry a readable id made of engine and speaker, such as `vox_flite_awb`; others are time-ordered. */
-export const VoiceId = id("vox", "VoiceId")
+export const VoiceId = prefixed("vox").pipe(Schema.brand("VoiceId"))
 export type VoiceId = typeof VoiceId.Type
 
-export const SynthesisId = id("syn", "SynthesisId")
+export const SynthesisId = prefixed("syn").pipe(Schema.brand("SynthesisId"))
 export type SynthesisId = typeof SynthesisId.Type
 
-export const ApiKeyId = id("key", "ApiKeyId")
+export const ApiKeyId = prefixed("key").pipe(Schema.brand("ApiKeyId"))
 export type ApiKeyId = typeof ApiKeyId.Type
 
-export const AuditId = id("aud", "AuditId")
+export const AuditId = prefixed("aud").pipe(Schema.brand("AuditId"))
 export type AuditId = typeof AuditId.Type
 
-export const JobId = id("job", "JobId")
+export const JobId = prefixed("job").pipe(Schema.brand("JobId"))
 export type JobId = typeof JobId.Type
 
 /** Echoed on every reply, in every log line and span: at most 128 visible ASCII characters. */

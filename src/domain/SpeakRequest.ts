@@ -1,5 +1,5 @@
 /** What `POST /speak` takes: the wire names, the bounds, and the rules between fields. */
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { AudioFormat, formats, SampleRate } from "./AudioFormat.ts"
 import { BackendPreference } from "./BackendPolicy.ts"
 import { VoiceId } from "./Ids.ts"
@@ -49,13 +49,13 @@ export const SpeakRequest = Schema.Struct({
   text: SpeechText,
   voiceId: VoiceId,
   languageHint: Schema.optionalKey(Language),
-  responseFormat: AudioFormat.pipe(Schema.withDecodingDefaultKey(() => "mp3" as const)),
+  responseFormat: AudioFormat.pipe(Schema.withDecodingDefaultKey(Effect.succeed("mp3" as const))),
   sampleRate: Schema.optionalKey(SampleRate),
   ...speechParamFields,
-  backendPreference: BackendPreference.pipe(Schema.withDecodingDefaultKey(() => "any" as const)),
-  forceAsync: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(() => false)),
+  backendPreference: BackendPreference.pipe(Schema.withDecodingDefaultKey(Effect.succeed("any" as const))),
+  forceAsync: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))),
   saveTo: Schema.optionalKey(SaveTo),
-  timestamps: Schema.Literals(["none", "word"]).pipe(Schema.withDecodingDefaultKey(() => "none" as const)),
+  timestamps: Schema.Literals(["none", "word"]).pipe(Schema.withDecodingDefaultKey(Effect.succeed("none" as const))),
   /** Kept on the usage row, for cost centres. */
   tags: Schema.optionalKey(
     Schema.Array(Schema.NonEmptyString.check(Schema.isMaxLength(64))).check(Schema.isMaxLength(16))

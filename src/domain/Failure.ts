@@ -97,9 +97,9 @@ export class ConcurrencyLimited extends Schema.TaggedError<ConcurrencyLimited>()
   readonly retryAfter = 1
 }
 
-/** The database, object store or registry does not answer. `cause` is for the log, never for the caller. */
+/** The database, object store, registry or token issuer does not answer. `cause` is for the log, never for the caller. */
 export class StorageUnavailable extends Schema.TaggedError<StorageUnavailable>()("StorageUnavailable", {
-  store: Schema.Literals(["database", "objects", "redis"]),
+  store: Schema.Literals(["database", "objects", "redis", "issuer"]),
   cause: Schema.Defect()
 }) {
   readonly code = "SCAISPEAK_STORAGE_UNAVAILABLE"

@@ -1,0 +1,247 @@
+/**
+ * Every setting of the service: an environment variable, its default and its meaning, decoded once at start.
+ *
+ * A wrong value stops the start with one line a setting. `.env` in the working folder is read below the environment.
+ */
+import { Context, Effect, Layer, Redacted, Result, Schema, SchemaIssue, SchemaTransformation } from "effect"
+import { readFileSync } from "node:fs"
+import { availableParallelism } from "node:os"
+import { join, resolve } from "node:path"
+import { parseEnv } from "node:util"
+
+const wholeNumber = (minimum: number, maximum: number) =>
+  Schema.FiniteFromString.check(
+    Schema.makeFilter((n) =>
+      Number.isInteger(n) && n >= minimum && n <= maximum ? undefined : `a whole number from ${minimum} to ${maximum}`
+    )
+  )
+
+const port = wholeNumber(0, 65535)
+
+const flag = Schema.Literals(["true", "false"]).pipe(
+  Schema.decodeTo(
+    Schema.Boolean,
+    SchemaTransformation.transform({
+      decode: (text) => text === "true",
+      encode: (value) => (value ? "true" as const : "false" as const)
+    })
+  )
+)
+
+const list = Schema.String.pipe(
+  Schema.decodeTo(
+    Schema.Array(Schema.NonEmptyString),
+    SchemaTransformation.transform({
+      decode: (text): ReadonlyArray<string> => text.split(",").map((item) => item.trim()).filter((item) => item !== ""),
+      encode: (items) => items.join(",")
+    })
+  )
+)
+
+const url = (...protocols: ReadonlyArray<string>) =>
+  Schema.String.check(
+    Schema.makeFilter((text) =>
+      URL.canParse(text) && protocols.includes(new URL(text).protocol)
+        ? undefined
+        : `a URL that starts with ${protocols.map((p) => `${p}//`).join(" or ")}`
+    )
+  )
+
+const address = Schema.String.check(Schema.isPattern(/^.+:\d{1,5}$/u, { expected: "host:port" }))
+
+const secret = Schema.RedactedFromValue(Schema.NonEmptyString)
+
+const apiKey = Schema.RedactedFromValue(
+  Schema.String.check(Schema.isPattern(/^sgk_[\w-]{32,}$/u, { expected: "sgk_ and at least 32 URL-safe characters" }))
+)
+
+/** One row a setting: what it decodes to, and what it means. Absent settings take the default given in {@link complete}. */
+const variables = {
+  SCAISPEAK_HOST: [Schema.NonEmptyString, "address that HTTP listens on"],
+  SCAISPEAK_PORT: [port, "port of HTTP; 0 = any free one, printed"],
+  SCAISPEAK_DATA_DIR: [Schema.NonEmptyString, "folder of the embedded database, objects and bootstrap key"],
+  SCAISPEAK_DATABASE_URL: [Schema.RedactedFromValue(url("mysql:", "sqlite:")), "mysql://… or sqlite:FILE"],
+  SCAISPEAK_REDIS_URL: [Schema.RedactedFromValue(url("redis:", "rediss:")), "redis://…; memory without it"],
+  SCAISPEAK_S3_ENDPOINT: [url("http:", "https:"), "S3-compatible store, path style; a folder without it"],
+  SCAISPEAK_S3_BUCKET: [Schema.NonEmptyString, "bucket"],
+  SCAISPEAK_S3_REGION: [Schema.NonEmptyString, "region"],
+  SCAISPEAK_S3_ACCESS_KEY_ID: [secret, "access key"],
+  SCAISPEAK_S3_SECRET_ACCESS_KEY: [secret, "its secret"],
+  SCAISPEAK_BOOTSTRAP_KEY: [apiKey, "first key, of a super admin in tenant default; only while no other key exists"],
+  SCAISPEAK_EMBEDDED_NODE: [flag, "start a node program beside the server"],
+  SCAISPEAK_NODES: [
+    list.check(Schema.makeFilter((nodes) => nodes.every((n) => /^.+:\d{1,5}$/u.test(n)) ? undefined : "host:port,…")),
+    "engine nodes to poll"
+  ],
+  SCAISPEAK_ENGINE: [Schema.NonEmptyString, "engine kind asked of nodes"],
+  SCAISPEAK_NODE_ADDRESS: [address, "where the node command listens"],
+  SCAISPEAK_NODE_CAPACITY: [wholeNumber(1, 100_000), "calls that a node speaks at once"],
+  SCAISPEAK_RELAY_KIND: [Schema.Literals(["openai"]), "kind of managed relay; backend B is off without it"],
+  SCAISPEAK_RELAY_URL: [url("http:", "https:"), "base URL of the relay, with its version, such as https://host/v1"],
+  SCAISPEAK_RELAY_API_KEY: [secret, "key of the relay"],
+  SCAISPEAK_RELAY_MODEL: [Schema.NonEmptyString, "model asked of the relay"],
+  SCAISPEAK_RELAY_VOICES: [list, "preset speakers of the relay; discovered where it can list them"],
+  SCAISPEAK_SCAIKEY_ISSUER: [url("http:", "https:"), "issuer whose JWTs are accepted; API keys only without it"],
+  SCAISPEAK_SCAIKEY_AUDIENCE: [Schema.NonEmptyString, "audience that a JWT must name"],
+  SCAISPEAK_ENCODER_WORKERS: [wholeNumber(1, 256), "threads that resample and encode"],
+  SCAISPEAK_BODY_LIMIT_BYTES: [wholeNumber(1024, 1 << 30), "largest request body"],
+  SCAISPEAK_TENANT_CONCURRENCY: [
+    wholeNumber(0, 1_000_000),
+    "syntheses at once for a tenant in this process; 0 = no limit"
+  ],
+  SCAISPEAK_RATE_LIMIT_KEY: [wholeNumber(0, 1e9), "requests a minute for an API key; 0 = no limit"],
+  SCAISPEAK_RATE_LIMIT_USER: [wholeNumber(0, 1e9), "requests a minute for a user"],
+  SCAISPEAK_RATE_LIMIT_TENANT: [wholeNumber(0, 1e9), "requests a minute for a tenant"],
+  SCAISPEAK_RATE_LIMIT_PARTNER: [wholeNumber(0, 1e9), "requests a minute for a partner"],
+  SCAISPEAK_FIRST_AUDIO_TIMEOUT_MS: [wholeNumber(100, 600_000), "longest wait for a backend's first audio"],
+  SCAISPEAK_CHUNK_TIMEOUT_MS: [wholeNumber(100, 600_000), "longest silence between two chunks of a backend"],
+  SCAISPEAK_DRAIN_MS: [wholeNumber(0, 600_000), "time that running calls get to finish at shutdown"],
+  SCAISPEAK_OTLP_ENDPOINT: [url("http:", "https:"), "OpenTelemetry collector (OTLP over HTTP)"],
+  SCAISPEAK_LOG_LEVEL: [
+    Schema.Literals(["trace", "debug", "info", "warning", "error", "none"]),
+    "least severe line that is logged"
+  ],
+  SCAISPEAK_LOG_FORMAT: [Schema.Literals(["pretty", "json"]), "pretty on a terminal, else json"]
+} as const
+
+type Variables = typeof variables
+type Decoded = { readonly [K in keyof Variables]?: Variables[K][0]["Type"] }
+const schema = Schema.Struct(
+  Object.fromEntries(
+    Object.entries(variables).map(([name, [field]]) => [name, Schema.optionalKey(field as Schema.Top)])
+  )
+) as unknown as Schema.Codec<Decoded, Record<string, string>>
+
+export interface S3Settings {
+  readonly endpoint: string
+  readonly bucket: string
+  readonly region: string
+  readonly accessKeyId: Redacted.Redacted
+  readonly secretAccessKey: Redacted.Redacted
+}
+
+/** Limits of api.md §2, requests a minute, when the database is a server's: an embedded install has no tenants to shield. */
+const documentedRateLimits = { key: 60, user: 120, tenant: 1000, partner: 5000 }
+
+/** Fills in every default. Fails with a line a setting that is missing beside another. */
+const complete = (env: Decoded) => {
+  const dataDir = resolve(env.SCAISPEAK_DATA_DIR ?? "data")
+  const databaseUrl = env.SCAISPEAK_DATABASE_URL ?? Redacted.make(`sqlite:${join(dataDir, "scaispeak.sqlite")}`)
+  const embeddedDatabase = Redacted.value(databaseUrl).startsWith("sqlite:")
+  const limits = embeddedDatabase ? { key: 0, user: 0, tenant: 0, partner: 0 } : documentedRateLimits
+  const missing: Array<string> = []
+  const needs = (given: keyof Decoded, ...others: ReadonlyArray<keyof Decoded>) => {
+    for (const other of others) {
+      if (env[given] !== undefined && env[other] === undefined) missing.push(`${other}: needed beside ${given}`)
+    }
+  }
+  needs("SCAISPEAK_S3_ENDPOINT", "SCAISPEAK_S3_BUCKET", "SCAISPEAK_S3_ACCESS_KEY_ID", "SCAISPEAK_S3_SECRET_ACCESS_KEY")
+  needs("SCAISPEAK_RELAY_KIND", "SCAISPEAK_RELAY_URL", "SCAISPEAK_RELAY_MODEL")
+  needs("SCAISPEAK_RELAY_URL", "SCAISPEAK_RELAY_KIND")
+  needs("SCAISPEAK_SCAIKEY_AUDIENCE", "SCAISPEAK_SCAIKEY_ISSUER")
+  if (missing.length > 0) return Result.fail(missing)
+  const s3: S3Settings | undefined = env.SCAISPEAK_S3_ENDPOINT === undefined ? undefined : {
+    endpoint: env.SCAISPEAK_S3_ENDPOINT,
+    bucket: env.SCAISPEAK_S3_BUCKET!,
+    region: env.SCAISPEAK_S3_REGION ?? "garage",
+    accessKeyId: env.SCAISPEAK_S3_ACCESS_KEY_ID!,
+    secretAccessKey: env.SCAISPEAK_S3_SECRET_ACCESS_KEY!
+  }
+  return Result.succeed({
+    host: env.SCAISPEAK_HOST ?? "127.0.0.1",
+    port: env.SCAISPEAK_PORT ?? 8080,
+    dataDir,
+    databaseUrl,
+    redisUrl: env.SCAISPEAK_REDIS_URL,
+    s3,
+    bootstrapKey: env.SCAISPEAK_BOOTSTRAP_KEY,
+    embeddedNode: env.SCAISPEAK_EMBEDDED_NODE ?? env.SCAISPEAK_NODES === undefined,
+    nodes: env.SCAISPEAK_NODES ?? [],
+    engine: env.SCAISPEAK_ENGINE ?? "default",
+    nodeAddress: env.SCAISPEAK_NODE_ADDRESS ?? "127.0.0.1:50061",
+    nodeCapacity: env.SCAISPEAK_NODE_CAPACITY ?? 64,
+    relay: env.SCAISPEAK_RELAY_KIND === undefined ? undefined : {
+      kind: env.SCAISPEAK_RELAY_KIND,
+      url: env.SCAISPEAK_RELAY_URL!.replace(/\/+$/u, ""),
+      apiKey: env.SCAISPEAK_RELAY_API_KEY,
+      model: env.SCAISPEAK_RELAY_MODEL!,
+      voices: env.SCAISPEAK_RELAY_VOICES ?? []
+    },
+    issuer: env.SCAISPEAK_SCAIKEY_ISSUER === undefined ? undefined : {
+      url: env.SCAISPEAK_SCAIKEY_ISSUER,
+      audience: env.SCAISPEAK_SCAIKEY_AUDIENCE
+    },
+    encoderWorkers: env.SCAISPEAK_ENCODER_WORKERS ?? availableParallelism(),
+    bodyLimitBytes: env.SCAISPEAK_BODY_LIMIT_BYTES ?? 1 << 20,
+    tenantConcurrency: env.SCAISPEAK_TENANT_CONCURRENCY ?? 0,
+    rateLimits: {
+      key: env.SCAISPEAK_RATE_LIMIT_KEY ?? limits.key,
+      user: env.SCAISPEAK_RATE_LIMIT_USER ?? limits.user,
+      tenant: env.SCAISPEAK_RATE_LIMIT_TENANT ?? limits.tenant,
+      partner: env.SCAISPEAK_RATE_LIMIT_PARTNER ?? limits.partner
+    },
+    firstAudioTimeoutMs: env.SCAISPEAK_FIRST_AUDIO_TIMEOUT_MS ?? 15_000,
+    chunkTimeoutMs: env.SCAISPEAK_CHUNK_TIMEOUT_MS ?? 15_000,
+    drainMs: env.SCAISPEAK_DRAIN_MS ?? 10_000,
+    otlpEndpoint: env.SCAISPEAK_OTLP_ENDPOINT,
+    logLevel: env.SCAISPEAK_LOG_LEVEL ?? "info",
+    logFormat: env.SCAISPEAK_LOG_FORMAT ?? (process.stdout.isTTY ? "pretty" : "json")
+  })
+}
+
+export type Settings = Result.Result.Success<ReturnType<typeof complete>>
+
+/** Settings that do not decode: one line each, the variable first. */
+export class ConfigInvalid extends Schema.TaggedError<ConfigInvalid>()("ConfigInvalid", {
+  lines: Schema.Array(Schema.String)
+}) {
+  override readonly message = this.lines.join("\n")
+}
+
+const format = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** Decodes an environment. A variable of ours that does not exist is an error too: a typo must not pass for a default. */
+export const decode = (env: Record<string, string | undefined>): Result.Result<Settings, ConfigInvalid> => {
+  const ours = Object.fromEntries(
+    Object.entries(env).filter(([name, value]) =>
+      name.startsWith("SCAISPEAK_") && !name.startsWith("SCAISPEAK_TEST_") && value !== undefined && value !== ""
+    )
+  ) as Record<string, string>
+  const decoded = Schema.decodeUnknownResult(schema)(ours, { errors: "all", onExcessProperty: "error" })
+  if (Result.isFailure(decoded)) {
+    const lines = format(decoded.failure.issue).issues.map((issue) => {
+      const name = String(issue.path?.[0] ?? "")
+      return name in variables ? `${name}: ${issue.message}` : `${name}: no such setting`
+    })
+    return Result.fail(new ConfigInvalid({ lines }))
+  }
+  return Result.mapError(complete(decoded.success), (lines) => new ConfigInvalid({ lines }))
+}
+
+const dotEnv = (): Record<string, string | undefined> => {
+  try {
+    return parseEnv(readFileSync(".env", "utf8"))
+  } catch {
+    return {}
+  }
+}
+
+/** Each setting's variable, meaning, and where its value comes from; values of secrets stay unread. */
+export const describe = (): ReadonlyArray<
+  { name: string; meaning: string; source: "environment" | ".env" | "default" }
+> => {
+  const file = dotEnv()
+  return Object.entries(variables).map(([name, [, meaning]]) => ({
+    name,
+    meaning,
+    source: process.env[name] ? "environment" : file[name] ? ".env" : "default"
+  }))
+}
+
+export class Config extends Context.Service<Config, Settings>()("scaispeak/Config") {
+  static readonly layer = Layer.effect(
+    Config,
+    Effect.suspend(() => Effect.fromResult(decode({ ...dotEnv(), ...process.env })))
+  )
+  static readonly layerOf = (settings: Settings) => Layer.succeed(Config, settings)
+}

@@ -1,0 +1,24 @@
+/** The REST surface as a table: every endpoint, what goes in, what comes out, what can fail. */
+import { HttpApi, OpenApi } from "effect/http-api"
+import { Admin } from "./api/Admin.ts"
+import { Authentication, Validation } from "./api/Caller.ts"
+import { Speech } from "./api/Speech.ts"
+import { Voices } from "./api/Voices.ts"
+
+/** Where the module is mounted. */
+export const mount = "/v1/modules/scaispeak"
+
+// The last middleware added runs first: a request without a token is refused before its body is looked at.
+export class Api extends HttpApi.make("scaispeak")
+  .add(Speech, Voices, Admin)
+  .middleware(Validation)
+  .middleware(Authentication)
+  .prefix(mount)
+  .annotate(HttpApi.PayloadParseOptions, { errors: "all", onExcessProperty: "error" })
+  .annotate(HttpApi.QueryParseOptions, { errors: "all", onExcessProperty: "error" })
+  .annotateMerge(OpenApi.annotations({
+    title: "ScaiSpeak",
+    version: "1.0.0",
+    description: "Text to speech: one call in front of self-hosted engine nodes and managed relays."
+  }))
+{}

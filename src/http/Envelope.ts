@@ -1,0 +1,124 @@
+/**
+ * Every reply in its envelope: successes, failures, and what no endpoint declared (unknown routes, wrong methods, bodies
+ * over the limit, defects). A defect is logged with its cause and answered with nothing of it but the request id.
+ */
+import { Cause, Effect } from "effect"
+import type { Types } from "effect"
+import { SecureRandom } from "effect/crypto"
+import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { meanings, show } from "../domain/Failure.ts"
+import type { Code, Failure, Shown } from "../domain/Failure.ts"
+import * as RequestId from "./RequestId.ts"
+import { allowedMethods } from "./Routes.ts"
+
+/** The data of a success, in its envelope. */
+export const ok = <A>(data: A) =>
+  Effect.map(RequestId.CurrentRequestId, (request_id) => ({ status: "ok" as const, data, meta: { request_id } }))
+
+/** A page of a list, in its envelope. A null cursor ends the list. */
+export const page = <A>(items: ReadonlyArray<A>, nextCursor: string | null) =>
+  ok({ items, pagination: { has_more: nextCursor !== null, next_cursor: nextCursor } })
+
+/** Answers a failure. Every failure gets `Retry-After` and the rate limit's headers when it has them. */
+export const failed = (failure: Failure): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+  failure._tag === "StorageUnavailable"
+    ? Effect.andThen(
+      Effect.logWarning("store unavailable", { store: failure.store, cause: String(failure.cause) }),
+      reply(show(failure))
+    )
+    : failure._tag === "BackendFailed"
+    ? Effect.andThen(
+      Effect.logWarning("backend failed", { backend: failure.backend, cause: String(failure.cause) }),
+      reply(show(failure))
+    )
+    : reply(show(failure), failure._tag === "RateLimited" ? rateLimitHeaders(failure) : {})
+
+const rateLimitHeaders = ({ limit, retryAfter }: { readonly limit: number; readonly retryAfter: number }) => ({
+  "x-scaigrid-ratelimit-limit": String(limit),
+  "x-scaigrid-ratelimit-remaining": "0",
+  "x-scaigrid-ratelimit-reset": String(Math.ceil(retryAfter))
+})
+
+const reply = (
+  { code, details, message, retryAfter }: Shown,
+  headers: Record<string, string> = {}
+): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+  Effect.map(RequestId.CurrentRequestId, (request_id) =>
+    HttpServerResponse.jsonUnsafe(
+      {
+        status: "error",
+        error: {
+          code,
+          message,
+          ...(retryAfter === undefined ? {} : { retry_after: retryAfter }),
+          ...(details === undefined ? {} : { details })
+        },
+        meta: { request_id }
+      },
+      {
+        status: meanings[code].status,
+        headers: {
+          ...headers,
+          ...(retryAfter === undefined ? {} : { "retry-after": String(Math.ceil(retryAfter)) }),
+          ...(code.startsWith("AUTH_") ? { "www-authenticate": "Bearer" } : {})
+        }
+      }
+    ))
+
+const shown = (code: Code): Shown => ({ code, message: meanings[code].message, retryable: meanings[code].retryable })
+
+/** Statuses that the framework answers by itself, without a body of ours. */
+const undeclared: Record<number, Code> = {
+  400: "VALIDATION_ERROR",
+  404: "NOT_FOUND",
+  413: "PAYLOAD_TOO_LARGE",
+  415: "UNSUPPORTED_MEDIA_TYPE"
+}
+
+const inEnvelope = Effect.fnUntraced(function*(response: HttpServerResponse.HttpServerResponse) {
+  if (response.status < 400 || response.headers["content-type"]?.startsWith("application/json")) return response
+  if (response.status === 404) {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const allow = allowedMethods(request.url)
+    if (allow.length > 0 && !allow.includes(request.method)) {
+      return yield* reply(shown("METHOD_NOT_ALLOWED"), { allow: allow.join(", ") })
+    }
+  }
+  return yield* reply(shown(undeclared[response.status] ?? "INTERNAL_ERROR"))
+})
+
+// Interruption passes through: it is the client hanging up or the server draining.
+const recover = (cause: Cause.Cause<Types.unhandled>) =>
+  Cause.hasInterrupts(cause)
+    ? Effect.failCause(cause)
+    : Effect.flatMap(
+      HttpServerError.causeResponse(cause),
+      ([response]) =>
+        Effect.andThen(
+          response.status >= 500 ? Effect.logError("request failed", cause) : Effect.void,
+          inEnvelope(response)
+        )
+    )
+
+export const layer = HttpRouter.middleware(
+  Effect.map(SecureRandom.SecureRandom, (random) =>
+  (handler): Effect.Effect<
+    HttpServerResponse.HttpServerResponse,
+    Types.unhandled,
+    HttpServerRequest.HttpServerRequest
+  > =>
+    Effect.flatMap(
+      HttpServerRequest.HttpServerRequest,
+      (request) =>
+        Effect.flatMap(Effect.provideService(RequestId.of(request), SecureRandom.SecureRandom, random), (requestId) =>
+          handler.pipe(
+            Effect.flatMap(inEnvelope),
+            Effect.catchCause(recover),
+            Effect.map(HttpServerResponse.setHeader("x-request-id", requestId)),
+            Effect.annotateLogs({ request_id: requestId }),
+            Effect.annotateSpans({ request_id: requestId }),
+            Effect.provideService(RequestId.CurrentRequestId, requestId)
+          ))
+    )),
+  { global: true }
+)

@@ -1,0 +1,58 @@
+/** The REST surface, assembled: API, docs, health and metrics on one router, behind one envelope. */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { ByteSize, Effect, Layer } from "effect"
+import { HttpIncomingMessage, HttpMiddleware, HttpRouter } from "effect/http"
+import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
+import { PrometheusMetrics } from "effect/observability"
+import { Api, mount } from "./Api.ts"
+import * as Authentication from "./Authentication.ts"
+import * as DrainingServer from "./DrainingServer.ts"
+import * as Envelope from "./Envelope.ts"
+import * as Admin from "./handlers/Admin.ts"
+import * as Speech from "./handlers/Speech.ts"
+import * as Voices from "./handlers/Voices.ts"
+import * as Readiness from "./Readiness.ts"
+import * as Validation from "./Validation.ts"
+
+export interface HttpOptions {
+  readonly host: string
+  readonly port: number
+  /** Largest request body. */
+  readonly bodyLimitBytes: number
+  /** Time that running requests get at shutdown. */
+  readonly drainMs: number
+}
+
+const ApiRoutes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
+  Layer.provide([Speech.layer, Voices.layer, Admin.layer]),
+  Layer.provide([Authentication.layer, Validation.layer])
+)
+
+export const routes = Layer.mergeAll(
+  ApiRoutes,
+  HttpApiScalar.layer(Api, { path: "/docs" }),
+  PrometheusMetrics.layerHttp({ path: "/metrics" }),
+  Readiness.routes,
+  Envelope.layer
+)
+
+/** Serves {@link routes}. At shutdown the process says that it is not ready, then drains, then cuts what is left. */
+export const layer = (options: HttpOptions) =>
+  Layer.effectDiscard(
+    // Built after the server, so finalized before it.
+    Effect.flatMap(Readiness.Readiness, ({ stop }) => Effect.addFinalizer(() => stop))
+  ).pipe(
+    Layer.provideMerge(
+      // The built-in access log costs half the throughput; what matters is in metrics, spans and the audit log.
+      HttpRouter.serve(routes, { disableListenLog: true, disableLogger: true })
+    ),
+    Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(options.bodyLimitBytes))),
+    Layer.provide(HttpMiddleware.layerTracerDisabledForUrls([`${mount}/healthz`, `${mount}/readyz`, "/metrics"])),
+    Layer.provideMerge(
+      NodeHttpServer.layer(DrainingServer.make, {
+        host: options.host,
+        port: options.port,
+        gracefulShutdownTimeout: options.drainMs
+      })
+    )
+  )

@@ -1,0 +1,23 @@
+/** A request that does not fit its schema → 422 with one entry a field, named as the caller wrote it. */
+import { Effect, SchemaIssue } from "effect"
+import { HttpApiMiddleware } from "effect/http-api"
+import { InvalidRequest } from "../domain/Failure.ts"
+import type { Detail } from "../domain/Failure.ts"
+import { Validation } from "./api/Caller.ts"
+import * as Envelope from "./Envelope.ts"
+
+const format = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** Where the part that failed stands, for issues that name no field in it. */
+const parts: Record<string, string> = { Params: "path", Headers: "headers", Query: "query", Payload: "body" }
+
+export const layer = HttpApiMiddleware.layerSchemaErrorTransform(Validation, (error) => {
+  // A reply that does not fit its own schema is a bug of ours.
+  if (error.kind === "Body" || error.kind === "ResponseHeaders") return Effect.die(error)
+  const part = parts[error.kind] ?? "body"
+  const details = format(error.cause.issue).issues.map(({ message, path = [] }): Detail => ({
+    field: path.length === 0 ? part : path.map(String).join("."),
+    message
+  }))
+  return Envelope.failed(new InvalidRequest({ details }))
+})

@@ -1,0 +1,53 @@
+/** The envelope of every JSON reply, as schemas: `{status, data, meta}` and `{status, error, meta}`. */
+import { Schema } from "effect"
+import type { Types } from "effect"
+import { Detail, meanings } from "../../domain/Failure.ts"
+import type { Code } from "../../domain/Failure.ts"
+import { RequestId } from "../../domain/Ids.ts"
+
+const meta = Schema.Struct({ request_id: RequestId })
+
+/** A success with its data. */
+export const Ok = <S extends Schema.Top>(data: S) => Schema.Struct({ status: Schema.Literal("ok"), data, meta })
+
+/** A page of a list. Cursors are opaque. */
+export const Page = <S extends Schema.Top>(item: S) =>
+  Schema.Struct({
+    items: Schema.Array(item),
+    pagination: Schema.Struct({ has_more: Schema.Boolean, next_cursor: Schema.NullOr(Schema.String) })
+  })
+
+const failed = (status: number, codes: ReadonlyArray<Code>) =>
+  Schema.Struct({
+    status: Schema.Literal("error"),
+    error: Schema.Struct({
+      code: Schema.Literals(codes),
+      message: Schema.String,
+      retry_after: Schema.optionalKey(Schema.Number).annotate({ description: "Seconds." }),
+      details: Schema.optionalKey(Schema.Array(Detail))
+    }),
+    meta
+  }).annotate({
+    httpApiStatus: status,
+    description: codes.map((code) => `\`${code}\`: ${meanings[code].message}`).join("\n\n")
+  })
+
+/** What any endpoint behind a token can answer. */
+const common: ReadonlyArray<Code> = [
+  "AUTH_TOKEN_MISSING",
+  "AUTH_TOKEN_INVALID",
+  "AUTHZ_PERMISSION_DENIED",
+  "VALIDATION_ERROR",
+  "PAYLOAD_TOO_LARGE",
+  "UNSUPPORTED_MEDIA_TYPE",
+  "INTERNAL_ERROR",
+  "SCAISPEAK_STORAGE_UNAVAILABLE"
+]
+
+/** Error bodies of an endpoint, one schema a status: what every endpoint can answer, and the codes given. */
+export const failures = (...codes: ReadonlyArray<Code>) => {
+  const byStatus = Map.groupBy([...common, ...codes], (code): number => meanings[code].status)
+  return [...byStatus].map(([status, codes]) => failed(status, codes)) as Types.Mutable<
+    ReadonlyArray<ReturnType<typeof failed>>
+  >
+}

@@ -1,0 +1,188 @@
+/** `POST /speak`: carries a request to {@link Synthesis} and its audio to the socket, as bytes or as JSON. */
+import { Effect, Stream } from "effect"
+import { HttpServerResponse } from "effect/http"
+import { HttpApiBuilder } from "effect/http-api"
+import { createHash } from "node:crypto"
+import { formats, millisOfBytes } from "../../domain/AudioFormat.ts"
+import { InvalidRequest, isFailure, SaveToRequiresJwt } from "../../domain/Failure.ts"
+import type { StorageUnavailable } from "../../domain/Failure.ts"
+import type { SpokenWord } from "../../domain/PcmChunk.ts"
+import type { AuthUser } from "../../domain/Permission.ts"
+import type { SpeakRequest } from "../../domain/SpeakRequest.ts"
+import * as AudioEncoder from "../../services/AudioEncoder.ts"
+import { Idempotency } from "../../services/Idempotency.ts"
+import { Synthesis } from "../../services/Synthesis.ts"
+import type { Speech } from "../../services/Synthesis.ts"
+import { Api } from "../Api.ts"
+import { Caller } from "../api/Caller.ts"
+import { SpeakReply } from "../api/Speech.ts"
+import { Ok } from "../api/Wire.ts"
+import * as Envelope from "../Envelope.ts"
+import { CurrentRequestId } from "../RequestId.ts"
+
+export const layer = HttpApiBuilder.group(
+  Api,
+  "speech",
+  Effect.fnUntraced(function*(handlers) {
+    const synthesis = yield* Synthesis
+    const encoder = yield* AudioEncoder.AudioEncoder
+    const idempotency = yield* Idempotency
+
+    /** Speaks and answers; the audio starts to flow when the response is written. */
+    const speak = Effect.fnUntraced(function*(caller: AuthUser, request: SpeakRequest, asJson: boolean) {
+      const speech = yield* synthesis.speak({
+        requestId: yield* CurrentRequestId,
+        caller,
+        text: request.text,
+        voiceId: request.voiceId,
+        languageHint: request.languageHint,
+        params: params(request),
+        preference: request.backendPreference,
+        wordTimes: request.timestamps === "word",
+        tags: request.tags ?? []
+      })
+      const sampleRate = request.sampleRate ?? AudioEncoder.rateFor(request.responseFormat, speech.plan.sampleRate)
+      const encode = encoder.encode({
+        format: request.responseFormat,
+        sourceRate: speech.plan.sampleRate,
+        targetRate: sampleRate
+      })
+      return yield* asJson
+        ? jsonReply(request, speech, sampleRate, encode)
+        : audioReply(request, speech, sampleRate, encode)
+    })
+
+    /** The same key and body get the first reply again; what failed or was abandoned may be tried again. */
+    const speakOnce = Effect.fnUntraced(function*(
+      caller: AuthUser,
+      request: SpeakRequest,
+      asJson: boolean,
+      key: string
+    ) {
+      const begun = yield* idempotency.begin({
+        tenantId: caller.tenantId,
+        userId: caller.userId,
+        route: "POST /speak",
+        key,
+        bodySha256: createHash("sha256").update(JSON.stringify([asJson, request])).digest("hex")
+      })
+      if (begun._tag === "Replay") {
+        const { body, headers, status } = begun.reply
+        return HttpServerResponse.uint8Array(body, { status, headers: { ...headers, "idempotent-replayed": "true" } })
+      }
+      const response = yield* speak(caller, request, asJson)
+      return yield* keeping(
+        response,
+        (body) => begun.save({ status: response.status, headers: { ...response.headers }, body })
+      )
+    })
+
+    return handlers.handle(
+      "speak",
+      Effect.fnUntraced(function*({ headers, payload: request }) {
+        const caller = yield* Caller
+        caller.resourceId = request.voiceId
+        if (request.saveTo !== undefined) {
+          if (caller.user.credential.kind !== "jwt") return yield* new SaveToRequiresJwt()
+          return yield* InvalidRequest.field("save_to", "no ScaiDrive is configured here")
+        }
+        const asJson = request.timestamps === "word" || wantsJson(headers.accept)
+        const key = headers["idempotency-key"]
+        return yield* key === undefined
+          ? speak(caller.user, request, asJson)
+          : speakOnce(caller.user, request, asJson, key)
+      }, Effect.catchIf(isFailure, Envelope.failed))
+    )
+  })
+)
+
+type Encode = ReturnType<AudioEncoder.AudioEncoder["Service"]["encode"]>
+
+const params = ({ cfgValue, instructions, seed, speed, warmupTrimMs }: SpeakRequest) => ({
+  ...(speed === undefined ? {} : { speed }),
+  ...(instructions === undefined ? {} : { instructions }),
+  ...(cfgValue === undefined ? {} : { cfgValue }),
+  ...(seed === undefined ? {} : { seed }),
+  ...(warmupTrimMs === undefined ? {} : { warmupTrimMs })
+})
+
+/** `application/json` named by the caller, and not merely allowed by a wildcard. */
+const wantsJson = (accept: string | undefined) =>
+  accept !== undefined && accept.split(",").some((range) => range.split(";")[0]!.trim() === "application/json")
+
+const planHeaders = ({ plan }: Speech, sampleRate: number) => ({
+  "x-scaispeak-synthesis-id": plan.synthesisId,
+  "x-scaispeak-backend": plan.backend,
+  "x-scaispeak-characters": String(plan.characters),
+  "x-scaispeak-voice-id": plan.voice.voiceId,
+  "x-scaispeak-sample-rate": String(sampleRate),
+  ...(plan.ignoredParams.length === 0 ? {} : { "x-scaispeak-ignored-params": plan.ignoredParams.join(", ") })
+})
+
+const audioReply = ({ responseFormat }: SpeakRequest, speech: Speech, sampleRate: number, encode: Encode) =>
+  Effect.succeed(
+    HttpServerResponse.stream(Stream.withSpan(encode(speech.audio), "http.encode"), {
+      contentType: formats[responseFormat].contentType(sampleRate),
+      headers: planHeaders(speech, sampleRate)
+    })
+  )
+
+const jsonReply = Effect.fnUntraced(function*(
+  { responseFormat, timestamps }: SpeakRequest,
+  { audio, plan }: Speech,
+  sampleRate: number,
+  encode: Encode
+) {
+  const words: Array<SpokenWord> = []
+  let pcmBytes = 0
+  const encoded = yield* audio.pipe(
+    Stream.tap((chunk) =>
+      Effect.sync(() => {
+        pcmBytes += chunk.pcm.length
+        words.push(...chunk.words)
+      })
+    ),
+    encode,
+    Stream.runCollect
+  )
+  const file = AudioEncoder.completed(responseFormat, Buffer.concat(encoded))
+  const reply = yield* Envelope.ok({
+    synthesis_id: plan.synthesisId,
+    backend_used: plan.backend,
+    characters: plan.characters,
+    audio_duration_ms: millisOfBytes(pcmBytes, plan.sampleRate),
+    response_format: responseFormat,
+    sample_rate: sampleRate,
+    ignored_params: plan.ignoredParams,
+    audio_base64: Buffer.from(file.buffer, file.byteOffset, file.byteLength).toString("base64"),
+    ...(timestamps === "word" ? { words } : {})
+  })
+  return yield* Effect.orDie(encodeReply(reply))
+})
+
+const encodeReply = HttpServerResponse.schemaJson(Ok(SpeakReply))
+
+/** Answers with `response` and keeps what was answered. A reply that cannot be kept is still a reply: the next is made anew. */
+const keeping = (
+  response: HttpServerResponse.HttpServerResponse,
+  save: (body: Uint8Array) => Effect.Effect<void, StorageUnavailable>
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  const keep = (body: Uint8Array) =>
+    Effect.catch(save(body), ({ cause, store }) => Effect.logWarning("reply not kept", { store, cause: String(cause) }))
+  const { body } = response
+  switch (body._tag) {
+    case "Uint8Array":
+      return Effect.as(keep(body.body), response)
+    case "Stream": {
+      const chunks: Array<Uint8Array> = []
+      const kept = body.stream.pipe(
+        Stream.tap((chunk) => Effect.sync(() => chunks.push(chunk))),
+        // The claim is withdrawn when the request's scope closes: what is kept must be kept before the end.
+        Stream.concat(Stream.fromEffectDrain(Effect.suspend(() => keep(Buffer.concat(chunks)))))
+      )
+      return Effect.succeed(HttpServerResponse.stream(kept, response))
+    }
+    default:
+      return Effect.die(new Error(`A reply of ${body._tag} cannot be kept.`))
+  }
+}

@@ -1,0 +1,61 @@
+/** `GET /voices` and `GET /voices/{id}`. */
+import { Effect, Option, Schema } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { isFailure, VoiceNotFound } from "../../domain/Failure.ts"
+import { VoiceId } from "../../domain/Ids.ts"
+import { backendsOf } from "../../domain/Voice.ts"
+import type { Voice } from "../../domain/Voice.ts"
+import { VoiceRepo } from "../../services/VoiceRepo.ts"
+import { Api } from "../Api.ts"
+import { Caller } from "../api/Caller.ts"
+import * as Envelope from "../Envelope.ts"
+
+const decodeVoiceId = Schema.decodeUnknownOption(VoiceId)
+
+export const layer = HttpApiBuilder.group(
+  Api,
+  "voices",
+  Effect.fnUntraced(function*(handlers) {
+    const voices = yield* VoiceRepo
+    return handlers.handleAll({
+      list: Effect.fnUntraced(function*({ query: { embedding_status, ...query } }) {
+        const { user } = yield* Caller
+        const { items, nextCursor } = yield* voices.list(user, {
+          ...query,
+          ...(embedding_status === undefined ? {} : { embeddingStatus: embedding_status })
+        })
+        return yield* Envelope.page(items.map(record), nextCursor)
+      }, Effect.catchIf(isFailure, Envelope.failed)),
+      get: Effect.fnUntraced(function*({ params }) {
+        const caller = yield* Caller
+        caller.resourceId = params.voice_id
+        // An id of another shape names no voice either: it must not read differently from an invisible one.
+        const id = decodeVoiceId(params.voice_id)
+        if (Option.isNone(id)) return yield* new VoiceNotFound()
+        return yield* Envelope.ok(record(yield* voices.find(caller.user, id.value)))
+      }, Effect.catchIf(isFailure, Envelope.failed))
+    })
+  })
+)
+
+const record = (voice: Voice) => ({
+  voice_id: voice.voiceId,
+  display_name: voice.displayName,
+  description: voice.description,
+  scope: voice.scope,
+  kind: voice.kind,
+  language_primary: voice.languagePrimary,
+  language_supported: voice.languageSupported,
+  gender: voice.gender,
+  age_hint: voice.ageHint,
+  style_tags: voice.styleTags,
+  embedding_status: voice.embeddingStatus,
+  status_reason: voice.statusReason,
+  owner_user_id: voice.ownerUserId,
+  tenant_id: voice.tenantId,
+  defaults: voice.defaults,
+  backends: backendsOf(voice),
+  relay_speaker: voice.relaySpeaker,
+  created_at: voice.createdAt,
+  updated_at: voice.updatedAt
+})

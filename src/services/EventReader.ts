@@ -1,0 +1,52 @@
+/**
+ * Reads a server-streaming gRPC call as batches of messages: whatever has arrived, in order, never more than grpc-js
+ * has buffered (16 messages). While nobody takes, HTTP/2 flow control holds the node back.
+ */
+import type { ClientReadableStream, ServiceError } from "@grpc/grpc-js"
+import { Cause, Effect } from "effect"
+
+/** The next messages (at least one), the call's end as `Cause.Done`, or its error. */
+export type Take<A> = Effect.Effect<readonly [A, ...Array<A>], ServiceError | Cause.Done>
+
+export const make = <A>(call: ClientReadableStream<A>): Take<A> => {
+  let wake: (() => void) | undefined
+  let end: Effect.Effect<never, ServiceError | Cause.Done> | undefined
+  const notify = () => {
+    const waiting = wake
+    wake = undefined
+    waiting?.()
+  }
+  call.on("readable", notify)
+  call.on("end", () => {
+    // A failed call ends too; its error comes after the end and must win.
+    setImmediate(() => {
+      end ??= Cause.done()
+      notify()
+    })
+  })
+  call.on("error", (error: ServiceError) => {
+    end = Effect.fail(error)
+    notify()
+  })
+
+  const drain = (): readonly [A, ...Array<A>] | undefined => {
+    const first = call.read() as A | null
+    if (first === null) return undefined
+    const batch: [A, ...Array<A>] = [first]
+    for (let next = call.read() as A | null; next !== null; next = call.read() as A | null) batch.push(next)
+    return batch
+  }
+
+  const take: Take<A> = Effect.suspend(() => {
+    const batch = drain()
+    if (batch !== undefined) return Effect.succeed(batch)
+    if (end !== undefined) return end
+    return Effect.callback<void>((resume) => {
+      wake = () => resume(Effect.void)
+      return Effect.sync(() => {
+        wake = undefined
+      })
+    }).pipe(Effect.flatMap(() => take))
+  })
+  return take
+}

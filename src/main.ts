@@ -5,4 +5,7 @@ import { Effect } from "effect"
 import { main } from "./cli/Cli.ts"
 import { exitWith } from "./cli/Exit.ts"
 
-NodeRuntime.runMain(Effect.suspend(() => main(process.argv.slice(2))), { disableErrorReporting: true, teardown: exitWith })
+NodeRuntime.runMain(Effect.suspend(() => main(process.argv.slice(2))), {
+  disableErrorReporting: true,
+  teardown: exitWith
+})

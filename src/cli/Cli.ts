@@ -6,11 +6,18 @@ import { Permission, Role } from "../domain/Permission.ts"
 
 const version = "0.1.0"
 
-const serve = Command.make("serve", {}, () => Effect.flatMap(Effect.promise(() => import("./serve.ts")), (m) => m.serve))
+const serve = Command.make(
+  "serve",
+  {},
+  () => Effect.flatMap(Effect.promise(() => import("./serve.ts")), (m) => m.serve)
+)
   .pipe(Command.withDescription("Serve HTTP, with an engine node beside it unless nodes are configured (the default)"))
 
 const node = Command.make("node", {
-  listen: Flag.String("listen").pipe(Flag.optional, Flag.withDescription("host:port; SCAISPEAK_NODE_ADDRESS otherwise")),
+  listen: Flag.String("listen").pipe(
+    Flag.optional,
+    Flag.withDescription("host:port; SCAISPEAK_NODE_ADDRESS otherwise")
+  ),
   embedded: Flag.Boolean("embedded").pipe(
     Flag.withDefault(false),
     Flag.withDescription("End when standard input closes, as a child of the server must")
@@ -25,7 +32,11 @@ const migrate = Command.make(
   () => Effect.flatMap(Effect.promise(() => import("./migrate.ts")), (m) => m.migrate)
 ).pipe(Command.withDescription("Bring the database up to date and say what was applied"))
 
-const config = Command.make("config", {}, () => Effect.flatMap(Effect.promise(() => import("./config.ts")), (m) => m.config))
+const config = Command.make(
+  "config",
+  {},
+  () => Effect.flatMap(Effect.promise(() => import("./config.ts")), (m) => m.config)
+)
   .pipe(Command.withDescription("Print the effective settings and where each comes from"))
 
 const tenant = Flag.String("tenant").pipe(Flag.withDefault("default"), Flag.withDescription("Tenant of the key"))
@@ -43,16 +54,25 @@ const keys = Command.make("keys").pipe(
         Flag.withDescription("Repeat for several; all that the role grants when absent")
       )
     }, (flags) => Effect.flatMap(Effect.promise(() => import("./keys.ts")), (m) => m.create(flags))),
-    Command.make("list", { tenant }, (flags) =>
-      Effect.flatMap(Effect.promise(() => import("./keys.ts")), (m) => m.list(flags))),
-    Command.make("revoke", { tenant, keyId: Argument.String("key_id") }, (flags) =>
-      Effect.flatMap(Effect.promise(() => import("./keys.ts")), (m) => m.revoke(flags)))
+    Command.make(
+      "list",
+      { tenant },
+      (flags) => Effect.flatMap(Effect.promise(() => import("./keys.ts")), (m) => m.list(flags))
+    ),
+    Command.make(
+      "revoke",
+      { tenant, keyId: Argument.String("key_id") },
+      (flags) => Effect.flatMap(Effect.promise(() => import("./keys.ts")), (m) => m.revoke(flags))
+    )
   ])
 )
 
 const speak = Command.make("speak", {
   text: Argument.String("text"),
-  output: Flag.String("output").pipe(Flag.withAlias("o"), Flag.withDescription("File to write; its ending is the format")),
+  output: Flag.String("output").pipe(
+    Flag.withAlias("o"),
+    Flag.withDescription("File to write; its ending is the format")
+  ),
   voice: Flag.String("voice").pipe(Flag.optional, Flag.withDescription("Voice id; the first voice otherwise")),
   url: Flag.String("url").pipe(Flag.optional, Flag.withDescription("Server; this machine's configured one otherwise")),
   key: Flag.Redacted("key").pipe(Flag.optional, Flag.withDescription("API key; the bootstrap key otherwise"))

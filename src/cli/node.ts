@@ -1,10 +1,10 @@
 /** `scaispeak node`: an engine node by itself. Prints `{"address":"host:port"}` once it listens. */
 import { Effect, Option } from "effect"
 import { hostname } from "node:os"
+import { availableParallelism } from "node:os"
 import { Config } from "../Config.ts"
 import { NodeProgram } from "../engine/NodeProgram.ts"
 import * as Telemetry from "../Telemetry.ts"
-import { availableParallelism } from "node:os"
 
 /** Settles when whoever started this process has let go of its standard input. */
 const orphaned = Effect.callback<void>((resume) => {
@@ -15,7 +15,9 @@ const orphaned = Effect.callback<void>((resume) => {
 export const node = (flags: { readonly listen: Option.Option<string>; readonly embedded: boolean }) =>
   Effect.gen(function*() {
     const settings = yield* Config
-    const [host = "127.0.0.1", port = "0"] = Option.getOrElse(flags.listen, () => settings.nodeAddress).split(/:(?=\d+$)/u)
+    const [host = "127.0.0.1", port = "0"] = Option.getOrElse(flags.listen, () => settings.nodeAddress).split(
+      /:(?=\d+$)/u
+    )
     const program = NodeProgram.layer({
       host,
       port: Number(port),

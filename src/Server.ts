@@ -1,0 +1,88 @@
+/** The composition root of `serve`: every layer named once, what is outside at the top, the surfaces at the bottom. */
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import { Layer } from "effect"
+import { SecureRandom } from "effect/crypto"
+import { join } from "node:path"
+import type { Settings } from "./Config.ts"
+import * as Http from "./http/Http.ts"
+import { Readiness } from "./http/Readiness.ts"
+import { Accounting } from "./services/Accounting.ts"
+import { ApiKeys } from "./services/ApiKeys.ts"
+import { AudioEncoder } from "./services/AudioEncoder.ts"
+import { Database } from "./services/Database.ts"
+import * as EmbeddedNode from "./services/EmbeddedNode.ts"
+import { Idempotency } from "./services/Idempotency.ts"
+import { Identity } from "./services/Identity.ts"
+import { JwtVerifier } from "./services/JwtVerifier.ts"
+import { Ledger } from "./services/Ledger.ts"
+import { NodeRegistry } from "./services/NodeRegistry.ts"
+import * as FilesystemObjects from "./services/ObjectStore/Filesystem.ts"
+import * as S3Objects from "./services/ObjectStore/S3.ts"
+import { PolicyResolver } from "./services/PolicyResolver.ts"
+import * as PresetVoices from "./services/PresetVoices.ts"
+import { RateLimits } from "./services/RateLimits.ts"
+import { Redis } from "./services/Redis.ts"
+import { RelayDispatcher } from "./services/RelayDispatcher.ts"
+import { ScaiInferDispatcher } from "./services/ScaiInferDispatcher.ts"
+import { Synthesis } from "./services/Synthesis.ts"
+import { VoiceRepo } from "./services/VoiceRepo.ts"
+
+/** The node program of this very installation, ended by its standard input. */
+const nodeCommand = [
+  process.execPath,
+  "--disable-warning=ExperimentalWarning",
+  join(import.meta.dirname, "main.ts"),
+  "node",
+  "--embedded",
+  "--listen",
+  "127.0.0.1:0"
+] as const
+
+export const layer = (settings: Settings) => {
+  const Outside = Layer.mergeAll(
+    Database.layer(settings.databaseUrl),
+    settings.s3 === undefined
+      ? FilesystemObjects.layer({ folder: join(settings.dataDir, "objects") })
+      : S3Objects.layer(settings.s3),
+    settings.redisUrl === undefined ? Layer.empty : Redis.layer(settings.redisUrl),
+    SecureRandom.layerWebCrypto
+  )
+
+  const State = Layer.mergeAll(VoiceRepo.layer, PolicyResolver.layer, ApiKeys.layer, Ledger.layer, Idempotency.layer)
+
+  const Callers = Identity.layer.pipe(
+    Layer.provide(settings.issuer === undefined ? JwtVerifier.layerNone : JwtVerifier.layer(settings.issuer))
+  )
+
+  const Relay = settings.relay === undefined
+    ? RelayDispatcher.layerOff
+    : RelayDispatcher.layer(settings.relay).pipe(Layer.provide(NodeHttpClient.layerUndici))
+
+  const Backends = Layer.mergeAll(ScaiInferDispatcher.layer({ engine: settings.engine }), Relay).pipe(
+    Layer.provideMerge(NodeRegistry.layer({ addresses: settings.nodes }))
+  )
+
+  const Background = Layer.mergeAll(
+    PresetVoices.layer,
+    settings.embeddedNode
+      ? EmbeddedNode.layer({ command: nodeCommand, drainMs: settings.drainMs })
+      : Layer.empty
+  )
+
+  const Pipeline = Synthesis.layer(settings).pipe(
+    Layer.provide(RateLimits.layer(settings.rateLimits)),
+    Layer.provideMerge(Accounting.layer(settings))
+  )
+
+  // Provided from the bottom up: what is provided later is built earlier and closed later, so that the surface drains
+  // while everything that it stands on still works.
+  return Http.layer(settings).pipe(
+    Layer.provide(Readiness.layer({ engine: settings.engine })),
+    Layer.provide(AudioEncoder.layer({ workers: settings.encoderWorkers })),
+    Layer.provide(Pipeline),
+    Layer.provide(Background),
+    Layer.provideMerge(Layer.mergeAll(Backends, Callers)),
+    Layer.provideMerge(State),
+    Layer.provide(Outside)
+  )
+}

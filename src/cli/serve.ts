@@ -1,0 +1,79 @@
+/** `scaispeak serve`: the whole service, and a greeting that ends in sound. */
+import { Console, Effect, Layer, Redacted, Schedule, Schema } from "effect"
+import { HttpServer } from "effect/http"
+import { join, relative } from "node:path"
+import { Config } from "../Config.ts"
+import type { Settings } from "../Config.ts"
+import { TenantId, UserId } from "../domain/Ids.ts"
+import { mount } from "../http/Api.ts"
+import * as Server from "../Server.ts"
+import * as BootstrapKey from "../services/BootstrapKey.ts"
+import { NodeRegistry } from "../services/NodeRegistry.ts"
+import { VoiceRepo } from "../services/VoiceRepo.ts"
+import * as Telemetry from "../Telemetry.ts"
+
+class PortTaken extends Schema.TaggedError<PortTaken>()("PortTaken", { host: Schema.String, port: Schema.Number }) {
+  override readonly message =
+    `${this.host}:${this.port} is taken; stop what listens there or set SCAISPEAK_PORT (0 = any free port).`
+}
+
+/** Anybody will do: preset voices are global. */
+const nobody = { tenantId: TenantId.make("default"), userId: UserId.make("admin") }
+
+/** A voice to greet with, once one is there. Undefined when no backend brings one within the patience of a reader. */
+const firstVoice = Effect.gen(function*() {
+  const voices = yield* VoiceRepo
+  const { items } = yield* voices.list(nobody, { kind: "preset", limit: 1 })
+  return items[0] === undefined ? yield* Effect.fail("none yet" as const) : items[0]
+}).pipe(
+  Effect.retry({ schedule: Schedule.spaced("50 millis"), times: 400 }),
+  Effect.option,
+  Effect.map((voice) => (voice._tag === "Some" ? voice.value : undefined))
+)
+
+const greet = Effect.fnUntraced(function*(settings: Settings) {
+  const server = yield* HttpServer.HttpServer
+  const file = join(settings.dataDir, "bootstrap-key")
+  const key = yield* BootstrapKey.ensure({ configured: settings.bootstrapKey, file })
+  const url = `http://${settings.host}:${"port" in server.address ? server.address.port : settings.port}`
+  const voice = yield* firstVoice
+  const nodes = (yield* NodeRegistry).nodes()
+  const lines = [
+    "",
+    `  ScaiSpeak listens at ${url}`,
+    `  API reference        ${url}/docs`,
+    `  Engine nodes         ${
+      nodes.map(({ address, info }) => `${address}${info ? "" : " (away)"}`).join(", ") || "none"
+    }`
+  ]
+  if (key !== undefined) {
+    const where = settings.bootstrapKey === undefined ? relative(process.cwd(), file) : "SCAISPEAK_BOOTSTRAP_KEY"
+    lines.push(`  Key                  ${Redacted.value(key)}  (super admin of tenant default, from ${where})`)
+  }
+  if (key !== undefined && voice !== undefined) {
+    const body = JSON.stringify({ voice_id: voice.voiceId, text: "Hello. This is the first sound of ScaiSpeak." })
+    lines.push(
+      "",
+      "  Hear it:",
+      "",
+      `curl -sf ${url}${mount}/speak -H 'Authorization: Bearer ${Redacted.value(key)}' ` +
+        `-H 'Content-Type: application/json' -d '${body}' -o hello.mp3`
+    )
+  } else if (voice === undefined) {
+    lines.push("", "  No backend has brought a voice yet; GET /readyz says what is missing.")
+  }
+  yield* Console.log(lines.join("\n") + "\n")
+})
+
+export const serve = Effect.gen(function*() {
+  const settings = yield* Config
+  const Greeting = Layer.effectDiscard(Effect.forkScoped(greet(settings)))
+  yield* Layer.launch(
+    Greeting.pipe(Layer.provide(Server.layer(settings)), Layer.provide(Telemetry.layer(settings)))
+  ).pipe(
+    Effect.catchTag("ServeError", (error) =>
+      (error.cause as NodeJS.ErrnoException | undefined)?.code === "EADDRINUSE"
+        ? Effect.fail(new PortTaken(settings))
+        : Effect.fail(error))
+  )
+}).pipe(Effect.provide(Config.layer))

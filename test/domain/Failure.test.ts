@@ -1,0 +1,43 @@
+import { describe, it } from "@effect/vitest"
+import assert from "node:assert/strict"
+import * as Failure from "../../src/domain/Failure.ts"
+
+/** The contract's table: code and status. */
+const contract: ReadonlyArray<readonly [Failure.Failure, string, number, boolean]> = [
+  [new Failure.TokenMissing(), "AUTH_TOKEN_MISSING", 401, false],
+  [new Failure.TokenInvalid(), "AUTH_TOKEN_INVALID", 401, false],
+  [new Failure.PermissionDenied({ permission: "scaispeak:admin" }), "AUTHZ_PERMISSION_DENIED", 403, false],
+  [new Failure.ModuleNotEnabled(), "MODULE_NOT_ENABLED", 403, false],
+  [Failure.InvalidRequest.field("text", "is empty"), "VALIDATION_ERROR", 422, false],
+  [new Failure.RateLimited({ limit: 60, retryAfter: 3 }), "RATE_LIMITED", 429, true],
+  [new Failure.ConcurrencyLimited({ limit: 2 }), "CONCURRENCY_LIMITED", 429, true],
+  [new Failure.StorageUnavailable({ store: "database", cause: "x" }), "SCAISPEAK_STORAGE_UNAVAILABLE", 503, true],
+  [new Failure.VoiceNotFound(), "SCAISPEAK_VOICE_NOT_FOUND", 404, false],
+  [new Failure.VoiceNotReady({ reason: "pending" }), "SCAISPEAK_VOICE_NOT_READY", 409, false],
+  [new Failure.BackendUnavailable({ reasons: ["A is away"] }), "SCAISPEAK_BACKEND_UNAVAILABLE", 502, true],
+  [new Failure.BackendFailed({ backend: "A", cause: "x" }), "SCAISPEAK_BACKEND_FAILED", 502, true],
+  [new Failure.BackendTimeout({ backend: "B", waitedMs: 1 }), "SCAISPEAK_BACKEND_TIMEOUT", 504, true],
+  [new Failure.BackendSaturated({ backend: "A", retryAfter: 2 }), "SCAISPEAK_BACKEND_SATURATED", 503, true],
+  [new Failure.SaveToRequiresJwt(), "SCAISPEAK_SAVE_TO_REQUIRES_JWT", 403, false],
+  [new Failure.SaveToFailed({ reason: "full" }), "SCAISPEAK_SAVE_TO_FAILED", 502, true],
+  [new Failure.IdempotencyConflict({ reason: "other body" }), "SCAISPEAK_IDEMPOTENCY_CONFLICT", 409, false]
+]
+
+describe("Failure", () => {
+  it.each(contract)("%o is %s, %d", (failure, code, status, retryable) => {
+    assert.ok(Failure.isFailure(failure))
+    const shown = Failure.show(failure)
+    assert.equal(shown.code, code)
+    assert.equal(Failure.meanings[shown.code].status, status)
+    assert.equal(shown.retryable, retryable)
+  })
+
+  it("shows the fields that do not fit and the time to wait, and nothing of a cause", () => {
+    assert.deepEqual(Failure.show(Failure.InvalidRequest.field("text", "is empty")).details, [
+      { field: "text", message: "is empty" }
+    ])
+    assert.equal(Failure.show(new Failure.BackendSaturated({ backend: "A", retryAfter: 2 })).retryAfter, 2)
+    const secret = new Failure.BackendFailed({ backend: "B", cause: new Error("key sk-123") })
+    assert.ok(!JSON.stringify(Failure.show(secret)).includes("sk-123"))
+  })
+})

@@ -1,0 +1,40 @@
+import { describe, it } from "@effect/vitest"
+import assert from "node:assert/strict"
+import { TenantId, UserId } from "../../src/domain/Ids.ts"
+import { backendsOf, isVisibleTo, notReady } from "../../src/domain/Voice.ts"
+
+const [acme, globex] = [TenantId.make("acme"), TenantId.make("globex")]
+const [ada, bob] = [UserId.make("ada"), UserId.make("bob")]
+const caller = { tenantId: acme, userId: ada }
+
+describe("isVisibleTo", () => {
+  it.each(
+    [
+      ["everybody's", { scope: "global", tenantId: null, ownerUserId: null }, true],
+      ["the tenant's", { scope: "tenant", tenantId: acme, ownerUserId: bob }, true],
+      ["the caller's own", { scope: "user", tenantId: acme, ownerUserId: ada }, true],
+      ["a colleague's own", { scope: "user", tenantId: acme, ownerUserId: bob }, false],
+      ["another tenant's", { scope: "tenant", tenantId: globex, ownerUserId: bob }, false],
+      ["a namesake's in another tenant", { scope: "user", tenantId: globex, ownerUserId: ada }, false]
+    ] as const
+  )("%s → %o", (_, voice, visible) => assert.equal(isVisibleTo(voice, caller), visible))
+})
+
+describe("notReady", () => {
+  it.each(["pending", "processing", "failed", "evicted"] as const)("refuses a voice that is %s", (embeddingStatus) => {
+    assert.equal(notReady({ embeddingStatus, statusReason: null })?.code, "SCAISPEAK_VOICE_NOT_READY")
+  })
+  it("lets a ready one speak", () =>
+    assert.equal(notReady({ embeddingStatus: "ready", statusReason: null }), undefined))
+})
+
+describe("backendsOf", () => {
+  const preset = { engine: "flite", name: "awb" }
+  it.each(
+    [
+      ["an engine's preset", { kind: "preset", preset, relaySpeaker: null }, { A: true, B: false }],
+      ["a relay's speaker", { kind: "preset", preset: null, relaySpeaker: "alloy" }, { A: false, B: true }],
+      ["a clone", { kind: "cloned", preset: null, relaySpeaker: null }, { A: true, B: false }]
+    ] as const
+  )("%s", (_, voice, expected) => assert.deepEqual(backendsOf(voice), expected))
+})

@@ -1,0 +1,68 @@
+/**
+ * Finds the server programs that the tests run, and installs the missing ones from Debian when that is possible.
+ * Otherwise the run fails with a message that says what to install or which variable to set. Nothing is skipped.
+ */
+import { execFile } from "node:child_process"
+import { access, constants } from "node:fs/promises"
+import { delimiter, join } from "node:path"
+import { promisify } from "node:util"
+
+interface Needed {
+  readonly program: string
+  /** The Debian package that holds it. */
+  readonly package: string
+  /** The variable that points at a running server instead. */
+  readonly variable: string
+}
+
+const needed: ReadonlyArray<Needed> = [
+  { program: "mariadbd", package: "mariadb-server-core", variable: "SCAISPEAK_TEST_MARIADB_URL" },
+  { program: "redis-server", package: "redis-server", variable: "SCAISPEAK_TEST_REDIS_URL" }
+]
+
+const run = promisify(execFile)
+/** Debian keeps servers in `sbin`, which is not on everybody's path. */
+const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"]
+
+/** The path of a program, or `undefined`. */
+export const locate = async (program: string): Promise<string | undefined> => {
+  for (const folder of folders) {
+    const path = join(folder, program)
+    if (await access(path, constants.X_OK).then(() => true, () => false)) return path
+  }
+  return undefined
+}
+
+/** Returns when every server that is not given by a variable can be started. */
+export const ensurePrograms = async (): Promise<void> => {
+  const missing = await listMissing()
+  if (missing.length === 0) return
+  const packages = missing.map((one) => one.package)
+  if (process.getuid?.() !== 0 || (await locate("apt-get")) === undefined) throw new Error(advice(missing))
+  console.log(`Installing ${packages.join(" and ")} for the tests (apt-get, once)`)
+  // Without a run level the packages do not start their own servers.
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" }
+  const lock = ["-o", "DPkg::Lock::Timeout=300"]
+  try {
+    await run("apt-get", ["update", "-qq", ...lock], { env })
+    await run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...lock, ...packages], { env })
+  } catch (error) {
+    // Another run may have installed them meanwhile.
+    if ((await listMissing()).length > 0) throw new Error(advice(missing), { cause: error })
+  }
+}
+
+const listMissing = async () => {
+  const missing: Array<Needed> = []
+  for (const one of needed) {
+    if (!process.env[one.variable] && (await locate(one.program)) === undefined) missing.push(one)
+  }
+  return missing
+}
+
+const advice = (missing: ReadonlyArray<Needed>) =>
+  [
+    "The tests run against real servers, and these are missing:",
+    ...missing.map((one) => `  ${one.program}: install the package ${one.package}, or set ${one.variable}`),
+    `On Debian or Ubuntu: sudo apt-get install --no-install-recommends ${missing.map((one) => one.package).join(" ")}`
+  ].join("\n")

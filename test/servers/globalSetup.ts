@@ -1,0 +1,58 @@
+/**
+ * Starts, once for a test run and side by side, the real MariaDB, the real Redis and the S3-compatible store that tests
+ * take from `inject.ts`, and stops them afterwards. A variable (SCAISPEAK_TEST_MARIADB_URL, SCAISPEAK_TEST_REDIS_URL,
+ * SCAISPEAK_TEST_S3_ENDPOINT) uses a running server instead.
+ */
+import { createConnection } from "mysql2/promise"
+import { randomBytes } from "node:crypto"
+import type { TestProject } from "vitest/node"
+import "./inject.ts"
+import { startMariadb } from "./Mariadb.ts"
+import { ensurePrograms } from "./Programs.ts"
+import { startRedis } from "./Redis.ts"
+import { startS3 } from "./S3.ts"
+
+type Stop = () => Promise<void>
+
+export default async (project: TestProject): Promise<Stop> => {
+  await ensurePrograms()
+  const runName = `scaispeak_test_${randomBytes(3).toString("hex")}`
+  project.provide("runName", runName)
+  const started = await Promise.allSettled([
+    given("SCAISPEAK_TEST_MARIADB_URL", (url) => () => dropDatabases(url, runName)) ?? startMariadb(),
+    given("SCAISPEAK_TEST_REDIS_URL") ?? startRedis(),
+    given("SCAISPEAK_TEST_S3_ENDPOINT") ?? startS3()
+  ])
+  const [mariadb, redis, s3] = started
+  const stop = async () => {
+    await Promise.all(started.map((one) => one.status === "fulfilled" && one.value.stop()))
+  }
+  if (mariadb.status === "rejected" || redis.status === "rejected" || s3.status === "rejected") {
+    await stop()
+    throw started.find((one) => one.status === "rejected")?.reason
+  }
+  project.provide("mariadbUrl", mariadb.value.url)
+  project.provide("redisUrl", redis.value.url)
+  project.provide("s3Endpoint", "endpoint" in s3.value ? s3.value.endpoint : s3.value.url)
+  return stop
+}
+
+const given = (variable: string, stop: (url: string) => Stop = () => async () => {}) => {
+  const url = process.env[variable]
+  return url ? { url, stop: stop(url) } : undefined
+}
+
+/** A server that is not ours keeps nothing of this run. */
+const dropDatabases = async (url: string, runName: string) => {
+  const connection = await createConnection(url)
+  const [rows] = await connection.query(
+    "SELECT schema_name FROM information_schema.schemata WHERE schema_name LIKE ?",
+    [
+      `${runName.replaceAll("_", "\\_")}%`
+    ]
+  )
+  for (const row of rows as Array<Record<string, string>>) {
+    for (const name of Object.values(row)) await connection.query(`DROP DATABASE ${name}`)
+  }
+  await connection.end()
+}

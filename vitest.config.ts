@@ -1,0 +1,25 @@
+/**
+ * Two projects: `domain` is pure and starts nothing; everything else may use the real servers that `test/servers` starts
+ * once for a run. Every test file has a process of its own.
+ */
+import { defineConfig } from "vitest/config"
+
+const shared = { testTimeout: 20_000, hookTimeout: 20_000, pool: "forks" } as const
+
+export default defineConfig({
+  test: {
+    maxWorkers: 2,
+    projects: [
+      { test: { ...shared, name: "domain", include: ["test/domain/**/*.test.ts"] } },
+      {
+        test: {
+          ...shared,
+          name: "service",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/domain/**"],
+          globalSetup: ["test/servers/globalSetup.ts"]
+        }
+      }
+    ]
+  }
+})

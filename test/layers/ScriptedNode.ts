@@ -1,0 +1,143 @@
+/**
+ * An engine node whose behaviour is named by the preset voice it is asked for: a real gRPC server on loopback, so that
+ * what is tested is the wire, its flow control and its cancellation.
+ */
+import { Metadata, Server, ServerCredentials, status } from "@grpc/grpc-js"
+import type { sendUnaryData, ServerWritableStream } from "@grpc/grpc-js"
+import { Effect } from "effect"
+import { AudioServiceService, Cloning } from "../../src/proto/scaiinfer/v1/audio.ts"
+import type {
+  GetInfoResponse,
+  ListVoicesResponse,
+  SynthesizeEvent,
+  SynthesizeRequest
+} from "../../src/proto/scaiinfer/v1/audio.ts"
+
+type Call = ServerWritableStream<SynthesizeRequest, SynthesizeEvent>
+
+/** Hz. */
+export const sampleRate = 16000
+/** Bytes of an audio message: 150 ms. */
+const messageBytes = 4800
+const messages = 10
+
+/** A ramp, so that lost, doubled or swapped bytes show. */
+export const spoken = Buffer.from(
+  Int16Array.from({ length: (messageBytes * messages) / 2 }, (_, i) => (i % 30000) + 1).buffer
+)
+
+const header = (call: Call, ignoredParams: Array<string> = []) =>
+  call.write({
+    event: {
+      $case: "header",
+      value: { sampleRate, model: "scripted", modelVersion: "1", engine: "scripted", ignoredParams }
+    }
+  })
+const audio = (call: Call, pcm: Uint8Array) => call.write({ event: { $case: "audio", value: { pcm } } })
+const done = (call: Call) => {
+  call.write({ event: { $case: "done", value: { audioMs: 1500, generateMs: 1 } } })
+  call.end()
+}
+const piece = (i: number) => spoken.subarray(i * messageBytes, (i + 1) * messageBytes)
+
+const scripts: Record<string, (call: Call) => void> = {
+  say: (call) => {
+    header(call, call.request.params?.seed === undefined ? [] : ["seed"])
+    for (let i = 0; i < messages; i++) audio(call, piece(i))
+    done(call)
+  },
+  words: (call) => {
+    header(call)
+    call.write({ event: { $case: "words", value: { words: [{ text: "ramp", startMs: 0, endMs: 1500 }] } } })
+    for (let i = 0; i < messages; i++) audio(call, piece(i))
+    done(call)
+  },
+  silent: (call) => {
+    header(call)
+    done(call)
+  },
+  mute: () => {},
+  stall: (call) => {
+    header(call)
+    audio(call, piece(0))
+  },
+  full: (call) => {
+    const trailer = new Metadata()
+    trailer.set("scaiinfer-queued", "40")
+    call.emit("error", { code: status.RESOURCE_EXHAUSTED, details: "full", metadata: trailer })
+  },
+  refuse: (call) => call.emit("error", { code: status.INVALID_ARGUMENT, details: "language: only English is spoken" }),
+  gone: (call) => call.emit("error", { code: status.UNAVAILABLE, details: "draining" }),
+  crash: (call) => call.emit("error", { code: status.INTERNAL, details: "engine died" }),
+  break: (call) => {
+    header(call)
+    audio(call, piece(0))
+    call.emit("error", { code: status.INTERNAL, details: "engine died" })
+  },
+  cut: (call) => {
+    header(call)
+    audio(call, piece(0))
+    call.end()
+  },
+  forever: (call) => {
+    header(call)
+    const write = () => {
+      while (!call.cancelled && !call.destroyed) if (!audio(call, piece(0))) return void call.once("drain", write)
+    }
+    write()
+  }
+}
+
+/** A node that listens until the scope closes. */
+export const make = Effect.gen(function*() {
+  let open = 0
+  const requests: Array<SynthesizeRequest> = []
+  const server = new Server({ "grpc-node.flow_control_window": 1 << 20 })
+  server.addService(AudioServiceService, {
+    synthesize: (call: Call) => {
+      open++
+      requests.push(call.request)
+      call.on("close", () => open--)
+      call.on("error", () => {})
+      const name = call.request.voice?.$case === "presetVoice" ? call.request.voice.value : "say"
+      scripts[name]!(call)
+    },
+    getInfo: (_: unknown, reply: sendUnaryData<GetInfoResponse>) =>
+      reply(null, {
+        nodeId: "scripted",
+        version: "1",
+        engines: [{
+          engine: "scripted",
+          model: "scripted",
+          modelVersion: "1",
+          languages: ["en"],
+          abilities: { cloning: Cloning.UNSPECIFIED, design: false, nativeWordTimes: false, streaming: true }
+        }],
+        load: { capacity: 100, active: open, queued: 0 },
+        draining: false
+      }),
+    listVoices: (_: unknown, reply: sendUnaryData<ListVoicesResponse>) =>
+      reply(null, {
+        voices: Object.keys(scripts).map((name) => ({
+          engine: "scripted",
+          name,
+          displayName: name,
+          description: "",
+          languages: ["en"],
+          gender: "neutral",
+          styleTags: []
+        }))
+      })
+  })
+  const port = yield* Effect.acquireRelease(
+    Effect.callback<number>((resume) => {
+      server.bindAsync(
+        "127.0.0.1:0",
+        ServerCredentials.createInsecure(),
+        (error, port) => resume(error ? Effect.die(error) : Effect.succeed(port))
+      )
+    }),
+    () => Effect.sync(() => server.forceShutdown())
+  )
+  return { address: `127.0.0.1:${port}`, open: () => open, requests, stop: Effect.sync(() => server.forceShutdown()) }
+})

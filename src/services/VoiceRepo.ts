@@ -1,0 +1,113 @@
+/**
+ * The voice library as a caller sees it: global voices, the tenant's, and the caller's own.
+ *
+ * Visibility is part of the query, so a voice that is absent and one that is hidden take the same path and time. Voices
+ * found, and not found, are remembered for up to 5 s in this process: a warm call makes no round trip.
+ */
+import { Cache, Context, Effect, Exit, Layer } from "effect"
+import { SqlClient } from "effect/sql"
+import { InvalidRequest, VoiceNotFound } from "../domain/Failure.ts"
+import type { StorageUnavailable } from "../domain/Failure.ts"
+import type { VoiceId } from "../domain/Ids.ts"
+import type { Voice } from "../domain/Voice.ts"
+import { orUnavailable } from "./Database.ts"
+import { syncPresets } from "./sql/PresetSync.ts"
+import type { PresetListing } from "./sql/PresetSync.ts"
+import { decodeCursor, encodeCursor, listQuery } from "./sql/VoiceList.ts"
+import type { VoiceCaller, VoiceFilter } from "./sql/VoiceList.ts"
+import { columns, decode } from "./sql/VoiceRow.ts"
+
+/** How long another process may go on with a voice that was changed here. */
+const rememberedMillis = 5_000
+/** Caller and voice pairs; the ones used longest ago make room. */
+const rememberedMax = 10_000
+const pageMax = 200
+
+export interface VoicePage {
+  readonly items: ReadonlyArray<Voice>
+  /** Null on the last page. */
+  readonly nextCursor: string | null
+}
+
+export class VoiceRepo extends Context.Service<VoiceRepo, {
+  /** Absent and invisible cannot be told apart. */
+  readonly find: (caller: VoiceCaller, id: VoiceId) => Effect.Effect<Voice, VoiceNotFound | StorageUnavailable>
+  /** One query a page; by rank of the search, then by id. `limit`: 1 to 200. */
+  readonly list: (
+    caller: VoiceCaller,
+    filter: VoiceFilter & { readonly limit: number; readonly cursor?: string }
+  ) => Effect.Effect<VoicePage, InvalidRequest | StorageUnavailable>
+  /** Upserts global preset voices; rows whose listing did not change are not touched. */
+  readonly syncPresets: (presets: ReadonlyArray<PresetListing>) => Effect.Effect<void, StorageUnavailable>
+  /** Forgets what this process remembers of a voice. To be called after it was written. */
+  readonly invalidate: (id: VoiceId) => Effect.Effect<void>
+}>()("scaispeak/VoiceRepo") {
+  static readonly layer = Layer.effect(
+    VoiceRepo,
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+
+      const read = Effect.fn("VoiceRepo.read")(function*(key: string) {
+        const [id, tenantId, userId] = JSON.parse(key) as [string, string, string]
+        const [row] = yield* orUnavailable(sql`
+          SELECT ${sql.literal(columns)} FROM voices WHERE voice_id = ${id} AND (
+            scope = 'global' OR (tenant_id = ${tenantId} AND (scope = 'tenant' OR owner_user_id = ${userId})))`)
+        return row === undefined ? yield* new VoiceNotFound() : yield* decode(row)
+      })
+      const remembered = yield* Cache.makeWith(read, {
+        capacity: rememberedMax,
+        // Only answers are remembered, never an outage.
+        timeToLive: (exit) => Exit.isSuccess(exit) || isNotFound(exit) ? rememberedMillis : 0
+      })
+
+      const invalidate = (id: VoiceId) =>
+        Effect.flatMap(
+          Cache.keys(remembered),
+          (keys) =>
+            Effect.forEach([...keys].filter(isOf(id)), (key) => Cache.invalidate(remembered, key), { discard: true })
+        )
+
+      const list = Effect.fn("VoiceRepo.list")(function*(
+        caller: VoiceCaller,
+        { cursor, limit, ...filter }: VoiceFilter & { readonly limit: number; readonly cursor?: string }
+      ) {
+        if (!Number.isInteger(limit) || limit < 1 || limit > pageMax) {
+          return yield* InvalidRequest.field("limit", `must be a whole number from 1 to ${pageMax}`)
+        }
+        const after = cursor === undefined ? undefined : decodeCursor(cursor)
+        if (cursor !== undefined && after === undefined) {
+          return yield* InvalidRequest.field("cursor", "must be the next_cursor of an earlier page")
+        }
+        // One more than asked for tells whether there is a next page.
+        const rows = yield* orUnavailable(listQuery(sql, caller, filter, after, limit + 1))
+        const items = yield* Effect.forEach(rows.slice(0, limit), decode)
+        const last = rows[limit - 1]
+        return {
+          items,
+          nextCursor: rows.length > limit && last !== undefined
+            ? encodeCursor({ rank: Number(last.match_rank), voiceId: last.voice_id })
+            : null
+        }
+      })
+
+      return VoiceRepo.of({
+        find: (caller, id) => Cache.get(remembered, keyOf(id, caller)),
+        list,
+        syncPresets: (presets) =>
+          syncPresets(presets).pipe(
+            Effect.provideService(SqlClient.SqlClient, sql),
+            orUnavailable,
+            Effect.flatMap((written) => Effect.forEach(written, invalidate, { discard: true }))
+          ),
+        invalidate
+      })
+    })
+  )
+}
+
+/** Unambiguous whatever tenants and users are called; the id comes first, so that a voice can be forgotten for everybody. */
+const keyOf = (id: VoiceId, { tenantId, userId }: VoiceCaller): string => JSON.stringify([id, tenantId, userId])
+const isOf = (id: VoiceId) => (key: string): boolean => key.startsWith(`["${id}",`)
+
+const isNotFound = (exit: Exit.Exit<unknown, VoiceNotFound | StorageUnavailable>): boolean =>
+  Exit.findErrorOption(exit).pipe((error) => error._tag === "Some" && error.value._tag === "VoiceNotFound")

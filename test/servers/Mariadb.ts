@@ -17,6 +17,8 @@ export interface Mariadb extends Guarded {
 
 const run = promisify(execFile)
 const cache = join(import.meta.dirname, "../../node_modules/.cache/scaispeak")
+/** A small log keeps the template at 26 MB. Both the making and every start have to name it. */
+const smallLog = "--innodb-log-file-size=8M"
 const asRoot = process.getuid?.() === 0 ? ["--user=root"] : []
 
 /** A private server, for tests that break it. Tests that only use one take `mariadbUrl` of `inject.ts`. */
@@ -37,6 +39,7 @@ export const startMariadb = async (): Promise<Mariadb> => {
       "--bind-address=127.0.0.1",
       "--skip-name-resolve",
       "--skip-log-bin",
+      smallLog,
       "--innodb-flush-log-at-trx-commit=0",
       "--innodb-buffer-pool-size=64M",
       "--max-connections=500",
@@ -64,6 +67,7 @@ const template = async (server: string): Promise<string> => {
     "--no-defaults",
     ...asRoot,
     `--datadir=${making}`,
+    smallLog,
     "--auth-root-authentication-method=normal",
     "--skip-test-db"
   ])

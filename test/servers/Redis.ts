@@ -16,8 +16,12 @@ export const startRedis = async (): Promise<Redis> => {
     name: "redis",
     command: (folder, port) => [
       server,
-      ...["--port", String(port), "--bind", "127.0.0.1", "--dir", folder],
-      ...["--save", "", "--appendonly", "no", "--databases", "4096"]
+      `--port ${port}`,
+      "--bind 127.0.0.1",
+      `--dir ${folder}`,
+      "--save ''",
+      "--appendonly no",
+      "--databases 4096"
     ],
     greeting: "PING\r\n"
   })

@@ -2,7 +2,13 @@
  * The gate before the store: refuses wrong credentials, expired links, damaged bodies and second writes of what may be
  * written once (`If-None-Match: *`), as a real S3 does, and passes on the rest. The store checks none of these.
  */
-import { createServer, type IncomingMessage, request as httpRequest, type ServerResponse } from "node:http"
+import {
+  createServer,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  request as httpRequest,
+  type ServerResponse
+} from "node:http"
 import { buffer } from "node:stream/consumers"
 import { type Body, open } from "./S3Body.ts"
 import { type Keys, type Refusal, refusal, type Signed } from "./S3Signature.ts"
@@ -47,7 +53,11 @@ const refuse = (incoming: IncomingMessage, response: ServerResponse, { code, sta
 /** Framing and signature stay here; what the store gets is the plain body with its checksum. */
 const pass = (storePort: number, incoming: IncomingMessage, response: ServerResponse, body: Body) =>
   new Promise<void>((resolve, reject) => {
-    const headers = { ...incoming.headers, ...body.trailer, "content-length": String(body.bytes.length) }
+    const headers: OutgoingHttpHeaders = {
+      ...incoming.headers,
+      ...body.trailer,
+      "content-length": String(body.bytes.length)
+    }
     for (const name of ["transfer-encoding", "x-amz-trailer", "x-amz-decoded-content-length", "expect"]) {
       delete headers[name]
     }

@@ -1,11 +1,5 @@
 /** The servers that other tests stand on are real, empty at every call, and refuse what a real one refuses. */
-import {
-  CreateMultipartUploadCommand,
-  GetObjectCommand,
-  HeadObjectCommand,
-  PutObjectCommand,
-  S3Client
-} from "@aws-sdk/client-s3"
+import { GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3"
 import { Upload } from "@aws-sdk/lib-storage"
 import { Redis } from "ioredis"
 import { createConnection } from "mysql2/promise"

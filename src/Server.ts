@@ -78,8 +78,8 @@ export const layer = (settings: Settings) => {
   // while everything that it stands on still works.
   return Http.layer(settings).pipe(
     Layer.provide(Readiness.layer({ engine: settings.engine })),
-    Layer.provide(AudioEncoder.layer({ workers: settings.encoderWorkers })),
-    Layer.provide(Pipeline),
+    Layer.provideMerge(AudioEncoder.layer({ workers: settings.encoderWorkers })),
+    Layer.provideMerge(Pipeline),
     Layer.provide(Background),
     Layer.provideMerge(Layer.mergeAll(Backends, Callers)),
     Layer.provideMerge(State),

@@ -6,7 +6,7 @@ import { Cause, Effect } from "effect"
 import type { Types } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { meanings, show } from "../domain/Failure.ts"
+import { isFailure, meanings, show } from "../domain/Failure.ts"
 import type { Code, Failure, Shown } from "../domain/Failure.ts"
 import * as RequestId from "./RequestId.ts"
 import { allowedMethods } from "./Routes.ts"
@@ -32,6 +32,12 @@ export const failed = (failure: Failure): Effect.Effect<HttpServerResponse.HttpS
       reply(show(failure))
     )
     : reply(show(failure), failure._tag === "RateLimited" ? rateLimitHeaders(failure) : {})
+
+/** The last step of every handler: what it failed with becomes its answer. */
+export const answerFailures = <A, E, R>(
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A | HttpServerResponse.HttpServerResponse, Exclude<E, Failure>, R> =>
+  Effect.catch(self, (error) => isFailure(error) ? failed(error) : Effect.fail(error as Exclude<E, Failure>))
 
 const rateLimitHeaders = ({ limit, retryAfter }: { readonly limit: number; readonly retryAfter: number }) => ({
   "x-scaigrid-ratelimit-limit": String(limit),

@@ -62,7 +62,7 @@ export const layer = (options: { readonly command: readonly [string, ...Array<st
       }).pipe(
         Effect.scoped,
         Effect.tapError(({ code }) => Effect.logError("embedded node ended", { code })),
-        Effect.retry(Schedule.exponential("200 millis").pipe(Schedule.either(Schedule.spaced("5 seconds"))))
+        Effect.retry(Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]))
       )
       yield* Effect.forkScoped(run)
     })

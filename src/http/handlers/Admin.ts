@@ -1,7 +1,7 @@
 /** Policy and API keys of the caller's tenant. */
 import { Effect, Option, Redacted, Schema } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { ApiKeyNotFound, InvalidRequest, isFailure } from "../../domain/Failure.ts"
+import { ApiKeyNotFound, InvalidRequest } from "../../domain/Failure.ts"
 import { ApiKeyId } from "../../domain/Ids.ts"
 import { ApiKeys } from "../../services/ApiKeys.ts"
 import type { ApiKey } from "../../services/ApiKeys.ts"
@@ -23,13 +23,13 @@ export const layer = HttpApiBuilder.group(
       getPolicy: Effect.fnUntraced(function*() {
         const { user } = yield* Caller
         return yield* Envelope.ok(yield* policies.resolve(user.tenantId))
-      }, Effect.catchIf(isFailure, Envelope.failed)),
+      }, Envelope.answerFailures),
 
       putPolicy: Effect.fnUntraced(function*({ payload }) {
         const caller = yield* Caller
         caller.resourceId = caller.user.tenantId
         return yield* Envelope.ok(yield* policies.update(caller.user.tenantId, payload))
-      }, Effect.catchIf(isFailure, Envelope.failed)),
+      }, Envelope.answerFailures),
 
       createApiKey: Effect.fnUntraced(function*({ payload }) {
         const caller = yield* Caller
@@ -50,12 +50,12 @@ export const layer = HttpApiBuilder.group(
         })
         caller.resourceId = record.keyId
         return yield* Envelope.ok({ ...wire(record), key: Redacted.value(key) })
-      }, Effect.catchIf(isFailure, Envelope.failed)),
+      }, Envelope.answerFailures),
 
       listApiKeys: Effect.fnUntraced(function*() {
         const { user } = yield* Caller
         return yield* Envelope.page((yield* keys.list(user.tenantId)).map(wire), null)
-      }, Effect.catchIf(isFailure, Envelope.failed)),
+      }, Envelope.answerFailures),
 
       revokeApiKey: Effect.fnUntraced(function*({ params }) {
         const caller = yield* Caller
@@ -64,7 +64,7 @@ export const layer = HttpApiBuilder.group(
         if (Option.isNone(id)) return yield* new ApiKeyNotFound()
         yield* keys.revoke(caller.user.tenantId, id.value)
         return yield* Envelope.ok({ key_id: id.value, revoked: true as const })
-      }, Effect.catchIf(isFailure, Envelope.failed))
+      }, Envelope.answerFailures)
     })
   })
 )

@@ -4,12 +4,14 @@ import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { createHash } from "node:crypto"
 import { formats, millisOfBytes } from "../../domain/AudioFormat.ts"
-import { InvalidRequest, isFailure, SaveToRequiresJwt } from "../../domain/Failure.ts"
+import { InvalidRequest, SaveToRequiresJwt } from "../../domain/Failure.ts"
 import type { StorageUnavailable } from "../../domain/Failure.ts"
 import type { SpokenWord } from "../../domain/PcmChunk.ts"
 import type { AuthUser } from "../../domain/Permission.ts"
 import type { SpeakRequest } from "../../domain/SpeakRequest.ts"
-import * as AudioEncoder from "../../services/AudioEncoder.ts"
+import { AudioEncoder } from "../../services/AudioEncoder.ts"
+import { completed } from "../../services/AudioEncoder/Completed.ts"
+import { rateFor } from "../../services/AudioEncoder/OutputRate.ts"
 import { Idempotency } from "../../services/Idempotency.ts"
 import { Synthesis } from "../../services/Synthesis.ts"
 import type { Speech } from "../../services/Synthesis.ts"
@@ -25,7 +27,7 @@ export const layer = HttpApiBuilder.group(
   "speech",
   Effect.fnUntraced(function*(handlers) {
     const synthesis = yield* Synthesis
-    const encoder = yield* AudioEncoder.AudioEncoder
+    const encoder = yield* AudioEncoder
     const idempotency = yield* Idempotency
 
     /** Speaks and answers; the audio starts to flow when the response is written. */
@@ -41,7 +43,11 @@ export const layer = HttpApiBuilder.group(
         wordTimes: request.timestamps === "word",
         tags: request.tags ?? []
       })
-      const sampleRate = request.sampleRate ?? AudioEncoder.rateFor(request.responseFormat, speech.plan.sampleRate)
+      const sampleRate = rateFor({
+        format: request.responseFormat,
+        asked: request.sampleRate,
+        sourceRate: speech.plan.sampleRate
+      })
       const encode = encoder.encode({
         format: request.responseFormat,
         sourceRate: speech.plan.sampleRate,
@@ -91,12 +97,12 @@ export const layer = HttpApiBuilder.group(
         return yield* key === undefined
           ? speak(caller.user, request, asJson)
           : speakOnce(caller.user, request, asJson, key)
-      }, Effect.catchIf(isFailure, Envelope.failed))
+      }, Envelope.answerFailures)
     )
   })
 )
 
-type Encode = ReturnType<AudioEncoder.AudioEncoder["Service"]["encode"]>
+type Encode = ReturnType<AudioEncoder["Service"]["encode"]>
 
 const params = ({ cfgValue, instructions, seed, speed, warmupTrimMs }: SpeakRequest) => ({
   ...(speed === undefined ? {} : { speed }),
@@ -145,7 +151,7 @@ const jsonReply = Effect.fnUntraced(function*(
     encode,
     Stream.runCollect
   )
-  const file = AudioEncoder.completed(responseFormat, Buffer.concat(encoded))
+  const file = completed(responseFormat, Buffer.concat(encoded))
   const reply = yield* Envelope.ok({
     synthesis_id: plan.synthesisId,
     backend_used: plan.backend,

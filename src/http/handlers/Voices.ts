@@ -1,7 +1,7 @@
 /** `GET /voices` and `GET /voices/{id}`. */
 import { Effect, Option, Schema } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { isFailure, VoiceNotFound } from "../../domain/Failure.ts"
+import { VoiceNotFound } from "../../domain/Failure.ts"
 import { VoiceId } from "../../domain/Ids.ts"
 import { backendsOf } from "../../domain/Voice.ts"
 import type { Voice } from "../../domain/Voice.ts"
@@ -25,7 +25,7 @@ export const layer = HttpApiBuilder.group(
           ...(embedding_status === undefined ? {} : { embeddingStatus: embedding_status })
         })
         return yield* Envelope.page(items.map(record), nextCursor)
-      }, Effect.catchIf(isFailure, Envelope.failed)),
+      }, Envelope.answerFailures),
       get: Effect.fnUntraced(function*({ params }) {
         const caller = yield* Caller
         caller.resourceId = params.voice_id
@@ -33,7 +33,7 @@ export const layer = HttpApiBuilder.group(
         const id = decodeVoiceId(params.voice_id)
         if (Option.isNone(id)) return yield* new VoiceNotFound()
         return yield* Envelope.ok(record(yield* voices.find(caller.user, id.value)))
-      }, Effect.catchIf(isFailure, Envelope.failed))
+      }, Envelope.answerFailures)
     })
   })
 )

@@ -1,0 +1,120 @@
+/** What the benchmarks share: programs that end with the benchmark, load over kept-alive connections, and order statistics. */
+import { spawn } from "node:child_process"
+import type { ChildProcess } from "node:child_process"
+import { once } from "node:events"
+import { mkdtemp, rm } from "node:fs/promises"
+import { Agent, request } from "node:http"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { createInterface } from "node:readline"
+
+const children: Array<ChildProcess> = []
+
+/** Starts a program of this folder; resolves with the first line that it prints. */
+export const start = async (file: string, ...args: ReadonlyArray<string>): Promise<string> => {
+  const child = spawn(process.execPath, [
+    "--disable-warning=ExperimentalWarning",
+    join(import.meta.dirname, file),
+    ...args
+  ], {
+    stdio: ["pipe", "pipe", "inherit"]
+  })
+  children.push(child)
+  const [line] = await once(createInterface({ input: child.stdout! }), "line")
+  return line as string
+}
+
+export interface Gateway {
+  readonly url: string
+  readonly key: string
+  readonly voice: string
+  /** The first node that it speaks with. */
+  readonly node: string
+  readonly pid: number
+}
+
+/** Starts the service with settings of its own and resolves once it greets with a voice. */
+export const gateway = async (env: Record<string, string>): Promise<Gateway> => {
+  const dataDir = await mkdtemp(join(tmpdir(), "scaispeak-bench-"))
+  const child = spawn(
+    process.execPath,
+    ["--disable-warning=ExperimentalWarning", join(import.meta.dirname, "../src/main.ts"), "serve"],
+    {
+      env: { ...process.env, NODE_ENV: "production", SCAISPEAK_PORT: "0", SCAISPEAK_DATA_DIR: dataDir, ...env },
+      stdio: ["ignore", "pipe", "inherit"]
+    }
+  )
+  children.push(child)
+  child.once("exit", () => rm(dataDir, { recursive: true, force: true }))
+  let node = ""
+  for await (const line of createInterface({ input: child.stdout! })) {
+    node ||= /Engine nodes\s+(\S+)/u.exec(line)?.[1] ?? ""
+    const found = /curl .* (http\S+)\/speak -H 'Authorization: Bearer (\S+)'.*"voice_id":"(\w+)"/u.exec(line)
+    if (found) return { url: found[1]!, key: found[2]!, voice: found[3]!, node, pid: child.pid! }
+  }
+  throw new Error("the gateway ended before it greeted")
+}
+
+/** Ends what was started. */
+export const stop = async () => {
+  await Promise.all(children.map(async (child) => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const exited = once(child, "exit")
+    child.stdin?.end()
+    child.kill("SIGTERM")
+    await exited
+  }))
+}
+
+export interface Reply {
+  readonly firstByteMillis: number
+  readonly totalMillis: number
+  readonly bytes: number
+}
+
+/** One POST; fails on any status but 200. */
+export const post = (agent: Agent, url: string, body: string, headers: Record<string, string> = {}): Promise<Reply> =>
+  new Promise((resolve, reject) => {
+    const began = performance.now()
+    const sent = request(url, {
+      method: "POST",
+      agent,
+      headers: { "content-type": "application/json", "content-length": Buffer.byteLength(body), ...headers }
+    }, (response) => {
+      let firstByteMillis = 0
+      let bytes = 0
+      response.on("data", (chunk: Buffer) => {
+        if (bytes === 0) firstByteMillis = performance.now() - began
+        bytes += chunk.length
+      })
+      response.once("error", reject)
+      response.once("end", () =>
+        response.statusCode === 200
+          ? resolve({ firstByteMillis, totalMillis: performance.now() - began, bytes })
+          : reject(new Error(`${url} answered ${response.statusCode}`)))
+    })
+    sent.once("error", reject)
+    sent.end(body)
+  })
+
+/** Runs `call` from `connections` loops at once for `millis`; resolves with the count of calls done. */
+export const load = async (connections: number, millis: number, call: (agent: Agent) => Promise<unknown>) => {
+  const agent = new Agent({ keepAlive: true, maxSockets: connections })
+  const until = performance.now() + millis
+  let done = 0
+  await Promise.all(Array.from({ length: connections }, async () => {
+    while (performance.now() < until) {
+      await call(agent)
+      done++
+    }
+  }))
+  agent.destroy()
+  return done
+}
+
+export const quantile = (values: ReadonlyArray<number>, q: number): number => {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]!
+}
+
+export const median = (values: ReadonlyArray<number>): number => quantile(values, 0.5)

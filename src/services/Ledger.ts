@@ -8,6 +8,7 @@
 import { Cause, Clock, Context, Effect, Fiber, Layer, Queue, Schedule } from "effect"
 import type { Duration } from "effect"
 import { SqlClient } from "effect/sql"
+import type { StorageUnavailable } from "../domain/Failure.ts"
 import { orUnavailable } from "./Database.ts"
 import { makeId } from "./Ids.ts"
 import { auditEntry, insert, usageEntry } from "./sql/LedgerRows.ts"
@@ -37,19 +38,28 @@ export class Ledger extends Context.Service<Ledger, {
       const waiting = yield* Queue.bounded<Entry, Cause.Done>(waitingMax)
       let writing = 0
 
+      // Said once for an outage, however often it is tried.
+      let away = false
+      const failed = (failure: StorageUnavailable) =>
+        Effect.suspend(() => {
+          if (away) return Effect.void
+          away = true
+          return Effect.logWarning("the ledger waits for the database", { reason: `${failure.cause}` })
+        })
+      const written = Effect.suspend(() => {
+        if (!away) return Effect.void
+        away = false
+        return Effect.logInfo("the ledger writes again")
+      })
       const write = (batch: ReadonlyArray<Entry>) =>
-        insert(sql, batch).pipe(
-          orUnavailable,
-          Effect.tapError((failure) => Effect.logWarning("the ledger waits for the database", failure.cause)),
-          Effect.retry(backoff)
-        )
+        insert(sql, batch).pipe(orUnavailable, Effect.tapError(failed), Effect.retry(backoff), Effect.andThen(written))
       // One row that can never be written must not hold up or take along the others of its batch.
       const writeApart = (batch: ReadonlyArray<Entry>, cause: Cause.Cause<unknown>) =>
         Cause.hasInterruptsOnly(cause)
           ? Effect.failCause(cause as Cause.Cause<never>)
           : Effect.forEach(batch, (entry) =>
             Effect.catchDefect(write([entry]), (defect) =>
-              Effect.logError("a ledger row was refused", entry, defect)), {
+              Effect.logError("a ledger row was refused", { ...entry.row, reason: `${defect}` })), {
             discard: true
           })
 
@@ -78,7 +88,7 @@ export class Ledger extends Context.Service<Ledger, {
       const put = (entry: Entry) =>
         Effect.flatMap(
           Queue.offer(waiting, entry),
-          (taken) => taken ? Effect.void : Effect.logError("a ledger row came after the stop", entry)
+          (taken) => taken ? Effect.void : Effect.logError("a ledger row came after the stop", entry.row)
         )
 
       return Ledger.of({

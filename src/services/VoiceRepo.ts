@@ -50,7 +50,7 @@ export class VoiceRepo extends Context.Service<VoiceRepo, {
       const read = Effect.fn("VoiceRepo.read")(function*(key: string) {
         const [id, tenantId, userId] = JSON.parse(key) as [string, string, string]
         const [row] = yield* orUnavailable(sql`
-          SELECT ${sql.literal(columns)} FROM voices WHERE voice_id = ${id} AND (
+          SELECT ${sql.literal(columns("voices"))} FROM voices WHERE voice_id = ${id} AND (
             scope = 'global' OR (tenant_id = ${tenantId} AND (scope = 'tenant' OR owner_user_id = ${userId})))`)
         return row === undefined ? yield* new VoiceNotFound() : yield* decode(row)
       })

@@ -35,8 +35,9 @@ const Row = Schema.Struct({
 const decodeRow = Schema.decodeUnknownEffect(Row)
 const encodeRow = Schema.encodeSync(Row)
 
-/** The columns that {@link decode} needs, for `SELECT`. */
-export const columns = Object.keys(Row.from.fields).join(", ")
+/** The columns that {@link decode} needs, of the table called `alias` in the statement, for `SELECT`. */
+export const columns = (alias: string): string =>
+  Object.keys(Row.from.fields).map((column) => `${alias}.${column}`).join(", ")
 
 /** A row that does not decode was not written by this service: a defect. */
 export const decode = (row: unknown): Effect.Effect<Voice> => Effect.orDie(decodeRow(row))

@@ -1,0 +1,14 @@
+/** What turns samples into one format's bytes. */
+import type { SampleRate } from "../../domain/AudioFormat.ts"
+import type { ByteSink } from "./ByteSink.ts"
+
+/** Writes into the sink that it was made with; its file header is there from the start. */
+export interface Codec {
+  readonly write: (samples: Int16Array) => void
+  /** Writes what is still held, and whatever closes the file. */
+  readonly end: () => void
+  /** Gives memory outside the JavaScript heap back. Once, at any time. */
+  readonly free: () => void
+}
+
+export type MakeCodec = (sampleRate: SampleRate, sink: ByteSink) => Codec

@@ -1,0 +1,72 @@
+/**
+ * The program of one encoder thread: keeps any number of encodings, each fed and answered in turn.
+ *
+ * Every `push` and `end` gets exactly one answer, unless the encoding is cancelled first. A failing encoding is freed,
+ * answered with its error, and hurts no other.
+ */
+import { parentPort } from "node:worker_threads"
+import { type Encoding, type EncodingOptions, openEncoding } from "./Encoding.ts"
+
+export type ToThread =
+  | { readonly kind: "open"; readonly encoding: number; readonly options: EncodingOptions }
+  | { readonly kind: "push"; readonly encoding: number; readonly pcm: Uint8Array<ArrayBuffer> }
+  | { readonly kind: "end"; readonly encoding: number }
+  | { readonly kind: "cancel"; readonly encoding: number }
+  | { readonly kind: "count"; readonly question: number }
+
+export type FromThread =
+  /** The codecs are loaded. */
+  | { readonly kind: "ready" }
+  | { readonly kind: "made"; readonly encoding: number; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly kind: "failed"; readonly encoding: number; readonly error: unknown }
+  | { readonly kind: "counted"; readonly question: number; readonly encodings: number }
+
+/** An encoding that could not be opened says so when it is first asked for something. */
+const encodings = new Map<number, Encoding | { readonly error: unknown }>()
+
+const serve = (port: NonNullable<typeof parentPort>): void => {
+  const answer = (message: FromThread) =>
+    port.postMessage(message, message.kind === "made" ? [message.bytes.buffer] : [])
+
+  const forget = (id: number) => {
+    const encoding = encodings.get(id)
+    encodings.delete(id)
+    if (encoding !== undefined && "free" in encoding) encoding.free()
+  }
+
+  const attempt = (id: number, make: (encoding: Encoding) => Uint8Array<ArrayBuffer>) => {
+    try {
+      const encoding = encodings.get(id)
+      if (encoding === undefined) return
+      if ("error" in encoding) throw encoding.error
+      answer({ kind: "made", encoding: id, bytes: make(encoding) })
+    } catch (error) {
+      forget(id)
+      answer({ kind: "failed", encoding: id, error })
+    }
+  }
+
+  port.on("message", (message: ToThread) => {
+    switch (message.kind) {
+      case "open":
+        try {
+          encodings.set(message.encoding, openEncoding(message.options))
+        } catch (error) {
+          encodings.set(message.encoding, { error })
+        }
+        return
+      case "push":
+        return attempt(message.encoding, (encoding) => encoding.push(message.pcm))
+      case "end":
+        attempt(message.encoding, (encoding) => encoding.end())
+        return forget(message.encoding)
+      case "cancel":
+        return forget(message.encoding)
+      case "count":
+        return answer({ kind: "counted", question: message.question, encodings: encodings.size })
+    }
+  })
+  answer({ kind: "ready" })
+}
+
+if (parentPort !== null) serve(parentPort)

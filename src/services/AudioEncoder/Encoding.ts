@@ -1,0 +1,65 @@
+/** One encoding at work inside an encoder thread: PCM goes in, the file's bytes come out as they are settled. */
+import type { AudioFormat, SampleRate } from "../../domain/AudioFormat.ts"
+import { ByteSink } from "./ByteSink.ts"
+import type { MakeCodec } from "./Codec.ts"
+import { makeFlac } from "./Flac.ts"
+import { makeG711, makePcm, makeWav } from "./Linear.ts"
+import { makeMp3 } from "./Mp3.ts"
+import { makeOpus } from "./Opus.ts"
+import { makeResampler } from "./Resampler.ts"
+
+const codecs: Record<AudioFormat, MakeCodec> = {
+  mp3: makeMp3,
+  opus: makeOpus,
+  wav: makeWav,
+  flac: makeFlac,
+  pcm: makePcm,
+  mulaw: makeG711("mulaw"),
+  alaw: makeG711("alaw")
+}
+
+export interface EncodingOptions {
+  readonly format: AudioFormat
+  /** Hz of the PCM that comes in. */
+  readonly sourceRate: number
+  /** Hz of the audio that goes out; one that the format can carry. */
+  readonly targetRate: SampleRate
+}
+
+export interface Encoding {
+  /** s16le PCM at the source's rate, two-byte aligned → bytes that are settled by now, perhaps none. */
+  readonly push: (pcm: Uint8Array) => Uint8Array<ArrayBuffer>
+  readonly end: () => Uint8Array<ArrayBuffer>
+  readonly free: () => void
+}
+
+export const openEncoding = (options: EncodingOptions): Encoding => {
+  const sink = new ByteSink()
+  const resampler = options.sourceRate === options.targetRate
+    ? undefined
+    : makeResampler(options.sourceRate, options.targetRate)
+  const codec = codecs[options.format](options.targetRate, sink)
+  return {
+    push: (pcm) => {
+      // Little-endian, as every machine that Node runs on.
+      const samples = new Int16Array(pcm.buffer, pcm.byteOffset, pcm.byteLength / 2)
+      codec.write(resampler === undefined ? samples : rounded(resampler.push(samples)))
+      return sink.take()
+    },
+    end: () => {
+      if (resampler !== undefined) codec.write(rounded(resampler.end()))
+      codec.end()
+      return sink.take()
+    },
+    free: codec.free
+  }
+}
+
+/** To 16 bits; a peak that the filter lifts over full scale is clipped, never wrapped. */
+const rounded = (samples: Float64Array): Int16Array => {
+  const pcm = new Int16Array(samples.length)
+  for (let i = 0; i < samples.length; i++) {
+    pcm[i] = Math.max(-32768, Math.min(32767, Math.round(samples[i]!)))
+  }
+  return pcm
+}

@@ -1,0 +1,91 @@
+/**
+ * A ScaiKey of the tests' own: `oidc-provider`, which issues JWT access tokens to one client, with the claims that the
+ * request asks for in `test_claims` (JSON), signed with `test_alg`.
+ *
+ * Arguments: port, and a folder in which the keys outlive the process. `POST /test/sign` signs any `payload`. `POST
+ * /test/rotate` begins to sign with new keys; `?withdraw=true` also stops publishing the old ones.
+ */
+import { CompactSign, exportJWK, generateKeyPair, importJWK, type JWK as JoseJwk } from "jose"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { createServer, type RequestListener } from "node:http"
+import { join } from "node:path"
+import { text } from "node:stream/consumers"
+import { type JWK, Provider } from "oidc-provider"
+
+const [port, folder] = process.argv.slice(2) as [string, string]
+const issuer = `http://127.0.0.1:${port}`
+const keysFile = join(folder, "keys.json")
+let generation = 0
+
+const newKeys = async (): Promise<ReadonlyArray<JWK>> => {
+  generation++
+  return Promise.all(["RS256", "ES256"].map(async (alg): Promise<JWK> => {
+    const { privateKey } = await generateKeyPair(alg, { extractable: true })
+    const facts = { alg, use: "sig", kid: `${alg}-${process.pid}-${generation}` }
+    return Object.assign(await exportJWK(privateKey), facts) as JWK
+  }))
+}
+
+/** What the token request asks for beyond the protocol. */
+const asked = (body: Record<string, unknown> | undefined) => ({
+  alg: body?.test_alg === "ES256" ? "ES256" as const : "RS256" as const,
+  claims: JSON.parse(String(body?.test_claims ?? "{}")) as Record<string, unknown>
+})
+
+const provider = (keys: ReadonlyArray<JWK>): RequestListener =>
+  new Provider(issuer, {
+    jwks: { keys },
+    clients: [{
+      client_id: "scaispeak-test",
+      client_secret: "not-a-secret-at-all",
+      grant_types: ["client_credentials"],
+      redirect_uris: [],
+      response_types: []
+    }],
+    features: {
+      clientCredentials: { enabled: true },
+      devInteractions: { enabled: false },
+      resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo: (ctx, resource) => ({
+          scope: String(ctx.oidc.body?.scope ?? ""),
+          audience: resource,
+          accessTokenTTL: 600,
+          accessTokenFormat: "jwt",
+          jwt: { sign: { alg: asked(ctx.oidc.body).alg } }
+        })
+      }
+    },
+    formats: {
+      customizers: {
+        jwt: (ctx, _, parts) => {
+          Object.assign(parts.payload, asked(ctx.oidc.body).claims)
+        }
+      }
+    }
+  }).callback()
+
+const sign = async (form: string): Promise<string> => {
+  const { alg = "", kid = "", ...key } = stored()[0] as JWK & JoseJwk
+  return new CompactSign(Buffer.from(new URLSearchParams(form).get("payload") ?? ""))
+    .setProtectedHeader({ alg, kid, typ: "at+jwt" })
+    .sign(await importJWK(key, alg))
+}
+
+const load = async (keys: ReadonlyArray<JWK>): Promise<RequestListener> => {
+  writeFileSync(keysFile, JSON.stringify(keys))
+  return provider(keys)
+}
+
+const stored = (): ReadonlyArray<JWK> => JSON.parse(readFileSync(keysFile, "utf8"))
+
+let listener = await load(existsSync(keysFile) ? stored() : await newKeys())
+
+createServer(async (request, response) => {
+  const { pathname, searchParams } = new URL(request.url ?? "/", issuer)
+  if (pathname === "/test/sign") return response.end(await sign(await text(request)))
+  if (pathname !== "/test/rotate") return listener(request, response)
+  const keys = await newKeys()
+  listener = await load(searchParams.get("withdraw") === "true" ? keys : [...keys, ...stored()])
+  response.end("rotated")
+}).listen(Number(port), "127.0.0.1")

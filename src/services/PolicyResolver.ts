@@ -9,6 +9,7 @@ import type { TenantId } from "../domain/Ids.ts"
 import { orUnavailable } from "./Database.ts"
 import { overwrite } from "./sql/Dialect.ts"
 import { policyOf, policyRow, provisionTenant } from "./sql/Provision.ts"
+import { recall } from "./sql/Recall.ts"
 
 /** How long another process may go on with the policy from before an update. */
 const rememberedMillis = 5_000
@@ -44,7 +45,7 @@ export class PolicyResolver extends Context.Service<PolicyResolver, {
       })
 
       return PolicyResolver.of({
-        resolve: (tenantId) => Cache.get(remembered, tenantId),
+        resolve: (tenantId) => recall(remembered, tenantId),
         update: Effect.fn("PolicyResolver.update")(function*(tenantId, policy) {
           const row = policyRow(tenantId, policy, yield* Clock.currentTimeMillis)
           const replaced = overwrite(sql, ["tenant_id"], ["allowed_backends", "default_backend", "updated_at"])

@@ -13,13 +13,14 @@ import type { Voice } from "../domain/Voice.ts"
 import { orUnavailable } from "./Database.ts"
 import { syncPresets } from "./sql/PresetSync.ts"
 import type { PresetListing } from "./sql/PresetSync.ts"
+import { recall } from "./sql/Recall.ts"
 import { decodeCursor, encodeCursor, listQuery } from "./sql/VoiceList.ts"
 import type { VoiceCaller, VoiceFilter } from "./sql/VoiceList.ts"
 import { columns, decode } from "./sql/VoiceRow.ts"
 
 /** How long another process may go on with a voice that was changed here. */
 const rememberedMillis = 5_000
-/** Caller and voice pairs; the ones used longest ago make room. */
+/** Caller and voice pairs; the ones read longest ago make room. */
 const rememberedMax = 10_000
 const pageMax = 200
 
@@ -91,7 +92,7 @@ export class VoiceRepo extends Context.Service<VoiceRepo, {
       })
 
       return VoiceRepo.of({
-        find: (caller, id) => Cache.get(remembered, keyOf(id, caller)),
+        find: (caller, id) => recall(remembered, keyOf(id, caller)),
         list,
         syncPresets: (presets) =>
           syncPresets(presets).pipe(

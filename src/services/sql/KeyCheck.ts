@@ -12,6 +12,7 @@ import type { ApiKeyId, PartnerId, TenantId, UserId } from "../../domain/Ids.ts"
 import type { AuthUser, Role } from "../../domain/Permission.ts"
 import { orUnavailable } from "../Database.ts"
 import { bootstrapId, grantable, permissionsOf } from "./ApiKeyRow.ts"
+import { recall } from "./Recall.ts"
 
 const rememberedMillis = 5_000
 const goodMax = 10_000
@@ -55,13 +56,21 @@ export const makeKeyCheck: Effect.Effect<KeyCheck, never, SqlClient.SqlClient> =
     return row === undefined ? yield* new TokenInvalid() : checkedOf(row)
   })
 
-  const good = yield* Cache.make({ capacity: goodMax, timeToLive: rememberedMillis, lookup: read })
+  /** By hash, with the epoch ms until which it is remembered; what was stored longest ago makes room. */
+  const good = new Map<string, readonly [Checked, until: number]>()
+  const remember = (hash: string, checked: Checked, now: number) => {
+    good.delete(hash)
+    const [oldest] = good.keys()
+    if (oldest !== undefined && good.size >= goodMax) good.delete(oldest)
+    good.set(hash, [checked, now + rememberedMillis])
+  }
+
   const asked = yield* Cache.makeWith(
     Effect.fnUntraced(function*(hash: string) {
       const before = changes
       const checked = yield* read(hash)
       // An answer that a change has overtaken serves those who asked before it, and nobody after.
-      if (changes === before) yield* Cache.set(good, hash, checked)
+      if (changes === before) remember(hash, checked, yield* Clock.currentTimeMillis)
       return checked
     }),
     { capacity: guessesMax, timeToLive: (exit) => isInvalid(exit) ? rememberedMillis : 0 }
@@ -69,14 +78,15 @@ export const makeKeyCheck: Effect.Effect<KeyCheck, never, SqlClient.SqlClient> =
 
   return {
     check: Effect.fnUntraced(function*(hash) {
-      const known = yield* Cache.getSuccess(good, hash)
-      const checked = known._tag === "Some" ? known.value : yield* Cache.get(asked, hash)
-      const expired = checked.expiresAt !== null && checked.expiresAt <= (yield* Clock.currentTimeMillis)
-      return expired ? yield* new TokenInvalid() : checked
+      const now = yield* Clock.currentTimeMillis
+      const [known, until] = good.get(hash) ?? [undefined, 0]
+      const checked = known !== undefined && now < until ? known : yield* recall(asked, hash)
+      return checked.expiresAt !== null && checked.expiresAt <= now ? yield* new TokenInvalid() : checked
     }),
     forget: Effect.suspend(() => {
       changes++
-      return Effect.andThen(Cache.invalidateAll(good), Cache.invalidateAll(asked))
+      good.clear()
+      return Cache.invalidateAll(asked)
     })
   }
 })

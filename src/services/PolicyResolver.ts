@@ -34,7 +34,7 @@ export class PolicyResolver extends Context.Service<PolicyResolver, {
           LEFT JOIN tenant_policies ON tenant_policies.tenant_id = tenants.tenant_id
           WHERE tenants.tenant_id = ${tenantId}`
         if (row !== undefined && row.module_enabled === 0) return yield* new ModuleNotEnabled()
-        if (row?.allowed_backends != null) return yield* policyOf(row)
+        if (row !== undefined && row.allowed_backends !== null) return yield* policyOf(row)
         yield* provision(tenantId)
         return initialPolicy
       }, orUnavailable)
@@ -61,11 +61,13 @@ export class PolicyResolver extends Context.Service<PolicyResolver, {
   )
 }
 
-interface PolicyRow {
-  readonly module_enabled: number
-  readonly allowed_backends: string
-  readonly default_backend: string
-}
+/** Nulls when the tenant is known and has no policy yet. */
+type PolicyRow =
+  & { readonly module_enabled: number }
+  & (
+    | { readonly allowed_backends: string; readonly default_backend: string }
+    | { readonly allowed_backends: null; readonly default_backend: null }
+  )
 
 const isDisabled = (exit: Exit.Exit<unknown, ModuleNotEnabled | StorageUnavailable>): boolean =>
   Exit.findErrorOption(exit).pipe((error) => error._tag === "Some" && error.value._tag === "ModuleNotEnabled")

@@ -1,7 +1,8 @@
 /** An API key as its table keeps it, and what may be put on one. */
 import { DateTime, Schema } from "effect"
 import { createHash } from "node:crypto"
-import { ApiKeyId, TenantId, UserId } from "../../domain/Ids.ts"
+import { ApiKeyId } from "../../domain/Ids.ts"
+import type { TenantId, UserId } from "../../domain/Ids.ts"
 import { granted, Permission } from "../../domain/Permission.ts"
 import type { Role } from "../../domain/Permission.ts"
 

@@ -32,7 +32,7 @@ export const ensurePartitions = Effect.fn("Partitions.ensure")(function*(now: nu
       WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'synth_jobs' ORDER BY PARTITION_ORDINAL_POSITION`
     // Ends come quoted, `'2026-12-01'`, and `MAXVALUE` for the last.
     const made = rows.map((row) => row.description.replaceAll("'", ""))
-    const newest = made.filter((end) => end !== "MAXVALUE").at(-1) ?? ""
+    const newest = made.findLast((end) => end !== "MAXVALUE") ?? ""
     const ends = Array.from({ length: monthsAhead + 1 }, (_, offset) => monthEnd(now, offset)).filter((end) =>
       end > newest
     )

@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url"
 import { install, nodeProgram } from "../scripts/install.js"
 
 install({ production: true })
+if (process.env.npm_command === "exec") endWithParent()
 const main = new URL("../src/main.ts", import.meta.url)
 
 if (process.features.typescript && Number.parseInt(process.versions.node) >= 24) {
@@ -28,4 +29,15 @@ if (process.features.typescript && Number.parseInt(process.versions.node) >= 24)
   process.on("SIGTERM", () => child.kill("SIGTERM"))
   process.on("SIGHUP", () => child.kill("SIGHUP"))
   child.on("exit", (code, signal) => process.exit(code ?? 128 + constants.signals[signal]))
+}
+
+/** npx puts a shell between itself and us that dies of SIGTERM and tells nobody. */
+function endWithParent() {
+  const parent = process.ppid
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(watch)
+    process.kill(process.pid, "SIGTERM")
+  }, 500)
+  watch.unref()
 }

@@ -8,16 +8,20 @@ import { delimiter, join } from "node:path"
 import { promisify } from "node:util"
 
 interface Needed {
-  readonly program: string
-  /** The Debian package that holds it. */
-  readonly package: string
+  readonly programs: ReadonlyArray<string>
+  /** The Debian packages that hold them. */
+  readonly packages: ReadonlyArray<string>
   /** The variable that points at a running server instead. */
   readonly variable: string
 }
 
 const needed: ReadonlyArray<Needed> = [
-  { program: "mariadbd", package: "mariadb-server-core", variable: "SCAISPEAK_TEST_MARIADB_URL" },
-  { program: "redis-server", package: "redis-server", variable: "SCAISPEAK_TEST_REDIS_URL" }
+  {
+    programs: ["mariadbd", "mariadb-install-db", "my_print_defaults"],
+    packages: ["mariadb-server-core", "mariadb-client-core"],
+    variable: "SCAISPEAK_TEST_MARIADB_URL"
+  },
+  { programs: ["redis-server"], packages: ["redis-server"], variable: "SCAISPEAK_TEST_REDIS_URL" }
 ]
 
 const run = promisify(execFile)
@@ -37,9 +41,9 @@ export const locate = async (program: string): Promise<string | undefined> => {
 export const ensurePrograms = async (): Promise<void> => {
   const missing = await listMissing()
   if (missing.length === 0) return
-  const packages = missing.map((one) => one.package)
+  const packages = missing.flatMap((one) => one.packages)
   if (process.getuid?.() !== 0 || (await locate("apt-get")) === undefined) throw new Error(advice(missing))
-  console.log(`Installing ${packages.join(" and ")} for the tests (apt-get, once)`)
+  console.log(`Installing ${packages.join(", ")} for the tests (apt-get, once)`)
   // Without a run level the packages do not start their own servers.
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" }
   const lock = ["-o", "DPkg::Lock::Timeout=300"]
@@ -55,7 +59,8 @@ export const ensurePrograms = async (): Promise<void> => {
 const listMissing = async () => {
   const missing: Array<Needed> = []
   for (const one of needed) {
-    if (!process.env[one.variable] && (await locate(one.program)) === undefined) missing.push(one)
+    const found = await Promise.all(one.programs.map(locate))
+    if (!process.env[one.variable] && found.includes(undefined)) missing.push(one)
   }
   return missing
 }
@@ -63,6 +68,8 @@ const listMissing = async () => {
 const advice = (missing: ReadonlyArray<Needed>) =>
   [
     "The tests run against real servers, and these are missing:",
-    ...missing.map((one) => `  ${one.program}: install the package ${one.package}, or set ${one.variable}`),
-    `On Debian or Ubuntu: sudo apt-get install --no-install-recommends ${missing.map((one) => one.package).join(" ")}`
+    ...missing.map((one) => `  ${one.programs[0]}: install ${one.packages.join(" and ")}, or set ${one.variable}`),
+    `On Debian or Ubuntu: sudo apt-get install --no-install-recommends ${
+      missing.flatMap((one) => one.packages).join(" ")
+    }`
   ].join("\n")

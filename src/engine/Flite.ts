@@ -4,7 +4,7 @@
  * Some 50 times faster than speech on one core (180 for `kal16`), so a sentence is whole before its first sample leaves.
  * Sentences of one call are made at most {@link piecesAhead} ahead of the listener.
  */
-import { Effect, Fiber, Stream } from "effect"
+import { Effect, Fiber, Scope, Stream } from "effect"
 import { readFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { InvalidRequest } from "../domain/Failure.ts"
@@ -35,15 +35,17 @@ const samplesPerMilli = sampleRate / 1000
 
 /** Reads and compiles in the background: the engine can be asked at once, and makes its first call wait. */
 export const make = Effect.fnUntraced(function*(options: FliteOptions) {
-  const starting = yield* Effect.forkScoped(Effect.gen(function*() {
-    const module = yield* compiled
-    return yield* WorkerPool.make<PieceJob, PieceMade>({
-      size: options.workers,
-      entry: options.entry ?? new URL("./flite/worker.ts", import.meta.url),
-      workerData: module,
-      jobMillisMax: options.pieceMillisMax ?? pieceMillisMaxDefault
-    })
-  }))
+  // The workers come later than whoever uses them, and must still go later.
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const starting = yield* Effect.forkScoped(
+    Effect.flatMap(compiled, (module) =>
+      WorkerPool.make<PieceJob, PieceMade>({
+        size: options.workers,
+        entry: options.entry ?? new URL("./flite/worker.ts", import.meta.url),
+        workerData: module,
+        jobMillisMax: options.pieceMillisMax ?? pieceMillisMaxDefault
+      })).pipe(Scope.provide(scope))
+  )
   const started = Fiber.join(starting)
   let pool: WorkerPool.WorkerPool<PieceJob, PieceMade> | undefined
   yield* Effect.forkScoped(Effect.flatMap(started, (it) => {

@@ -42,6 +42,8 @@ export const make = <Job, Made>(
 ): Effect.Effect<WorkerPool<Job, Made>, never, Scope.Scope> =>
   Effect.acquireRelease(Effect.sync(() => new Pool<Job, Made>(options)), (pool) => pool.close)
 
+const shuttingDown = "the engine is shutting down"
+
 class Pool<Job, Made> implements WorkerPool<Job, Made> {
   readonly #options: WorkerPoolOptions
   /** Callers in order of their next turn. */
@@ -61,6 +63,7 @@ class Pool<Job, Made> implements WorkerPool<Job, Made> {
 
   readonly run = (caller: object, job: Job): Effect.Effect<Made, EngineFailed> =>
     Effect.callback((settle) => {
+      if (this.#closed) return settle(Effect.fail(new EngineFailed({ reason: shuttingDown })))
       const task = { job, settle }
       const tasks = this.#waiting.get(caller)
       if (tasks === undefined) this.#waiting.set(caller, [task])
@@ -72,7 +75,11 @@ class Pool<Job, Made> implements WorkerPool<Job, Made> {
   readonly close = Effect.suspend(() => {
     this.#closed = true
     const workers = [...this.#idle.splice(0), ...this.#busy.keys()]
-    for (const fail of this.#busy.values()) fail("the engine is shutting down")
+    for (const fail of this.#busy.values()) fail(shuttingDown)
+    for (const { settle } of [...this.#waiting.values()].flat()) {
+      settle(Effect.fail(new EngineFailed({ reason: shuttingDown })))
+    }
+    this.#waiting.clear()
     return Effect.promise(() => Promise.all(workers.map((worker) => worker.terminate())))
   })
 

@@ -67,9 +67,9 @@ const scripts = (
 
 /** Names the first letter or digit that has no sound in English; Greek letters have names, words of them have not. */
 const foreignScript = (text: string): string | undefined => {
-  if (/^[\x00-\x7f]*$/u.test(text)) return undefined
+  if (/^\p{ASCII}*$/u.test(text)) return undefined
   if (/\p{Script=Greek}{2}/u.test(text)) return "Greek script"
-  for (const [character] of decompose(text).matchAll(/[^\x00-\x7f]/gu)) {
+  for (const [character] of decompose(text).matchAll(/\P{ASCII}/gu)) {
     if (!/[\p{L}\p{Nd}\p{Nl}]/u.test(character) || isSpeakable(character)) continue
     const script = scripts.find(([, pattern]) => pattern.test(character))
     if (script !== undefined) return `${script[0]} script`

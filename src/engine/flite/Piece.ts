@@ -4,7 +4,7 @@
  */
 import { activeLevel, amplify } from "./Loudness.ts"
 import { readUtterance, type Utterance } from "./Utterance.ts"
-import { run } from "./Wasi.ts"
+import type { Program } from "./Wasi.ts"
 
 export interface PieceJob {
   /** A voice inside the build. */
@@ -37,10 +37,9 @@ const fadeSamples = 0.01 * sampleRate
 const silenceDbfs = -50
 
 /** Throws when Flite fails or says nothing: silence is never passed on as speech. */
-export const makePiece = (module: WebAssembly.Module, job: PieceJob): PieceMade => {
+export const makePiece = (flite: Program, job: PieceJob): PieceMade => {
   let utterance: Utterance | undefined
-  const { exitCode, file } = run(
-    module,
+  const { exitCode, file } = flite.run(
     // `-t` takes the next argument as text whatever it looks like.
     ["flite", "-voice", job.voice, "--setf", `duration_stretch=${job.stretch}`, "-t", job.words.join(" "), "-o", "o"],
     (memory, heapStart) => {

@@ -63,7 +63,7 @@ const rules: ReadonlyArray<readonly [RegExp, string | ((...groups: Array<string>
   [/^[-\u2212](?=\.?\d)/gu, "minus "],
   [/\u2212/gu, " minus "],
   [
-    /([£€¥₹₽])(\d[\d,]*)(?:\.(\d\d))?(?![\d.]*\d)/gu,
+    /([£€¥₹₽])(\d+(?:,\d{3})*)(?:\.(\d\d))?(?![\d.]*\d)/gu,
     (_, sign, whole, part) => `${whole} ${currencies[sign!]}${part === undefined ? "" : ` ${part}`}`
   ],
   [/([£€¥₹₽])([\d.,]*\d)/gu, (_, sign, amount) => `${amount} ${currencies[sign!]}`],
@@ -124,7 +124,7 @@ const spokenOf = (word: string): string => {
   let spoken = word
   for (const [pattern, replacement] of rules) spoken = spoken.replace(pattern, replacement as string)
   return decompose(spoken)
-    .replace(/[^\x00-\x7f]/gu, (letter) => {
+    .replace(/\P{ASCII}/gu, (letter) => {
       const name = greekName(letter)
       return name === undefined ? letters[letter] ?? letter : ` ${name} `
     })

@@ -50,7 +50,7 @@ export const AudioService = {
 
 export const make = (options: AudioServerOptions): AudioServiceServer => ({
   synthesize: (call: Call) => {
-    const fiber = options.fork(synthesize(options, call))
+    const fiber = options.fork(Effect.tapCause(synthesize(options, call), (cause) => logBreak(call, cause)))
     call.once("cancelled", () => fiber.interruptUnsafe())
     fiber.addObserver((exit) => end(call, exit))
   },
@@ -164,6 +164,15 @@ const end = (call: Call, exit: Exit.Exit<void, Refusal>): void => {
   if (exit._tag === "Success") return void call.end()
   if (call.cancelled) return
   call.emit("error", failedStatus(exit.cause))
+}
+
+/** A refusal is the caller's to read; what broke is the operator's. The text is in neither. */
+const logBreak = ({ request }: Call, cause: Cause.Cause<Refusal>): Effect.Effect<void> => {
+  const failure = cause.reasons.find(Cause.isFailReason)?.error
+  if (failure?._tag === "EngineFailed") {
+    return Effect.logError("engine failed", { requestId: request.requestId, reason: failure.reason })
+  }
+  return Cause.hasDies(cause) ? Effect.logError("call broke", { requestId: request.requestId }, cause) : Effect.void
 }
 
 const failedStatus = (cause: Cause.Cause<Refusal>): Status => {

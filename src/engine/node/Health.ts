@@ -1,4 +1,7 @@
-/** `grpc.health.v1.Health/Check`, for orchestrators: SERVING until the node drains. Its messages are small enough to write by hand. */
+/**
+ * `grpc.health.v1.Health/Check`, for orchestrators: SERVING until the node drains. Its two messages are small enough to
+ * write by hand.
+ */
 import type { handleUnaryCall, ServiceDefinition } from "@grpc/grpc-js"
 
 const servingStatus = { serving: 1, notServing: 2 } as const
@@ -12,7 +15,7 @@ export const HealthService: ServiceDefinition = {
     responseStream: false,
     // Which service is asked about does not matter: the node serves one.
     requestSerialize: () => Buffer.alloc(0),
-    requestDeserialize: () => undefined,
+    requestDeserialize: () => ({}),
     responseSerialize: (serving: boolean) =>
       Buffer.from([statusTag, serving ? servingStatus.serving : servingStatus.notServing]),
     responseDeserialize: (bytes) => bytes[1] === servingStatus.serving

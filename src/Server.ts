@@ -1,11 +1,11 @@
 /** The composition root of `serve`: every layer named once, what is outside at the top, the surfaces at the bottom. */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Layer } from "effect"
-import { SecureRandom } from "effect/crypto"
 import { join } from "node:path"
 import type { Settings } from "./Config.ts"
 import * as Http from "./http/Http.ts"
 import { Readiness } from "./http/Readiness.ts"
+import * as Housekeeping from "./jobs/Housekeeping.ts"
 import { Accounting } from "./services/Accounting.ts"
 import { ApiKeys } from "./services/ApiKeys.ts"
 import { AudioEncoder } from "./services/AudioEncoder.ts"
@@ -44,8 +44,7 @@ export const layer = (settings: Settings) => {
     settings.s3 === undefined
       ? FilesystemObjects.layer({ folder: join(settings.dataDir, "objects") })
       : S3Objects.layer(settings.s3),
-    settings.redisUrl === undefined ? Layer.empty : Redis.layer(settings.redisUrl),
-    SecureRandom.layerWebCrypto
+    settings.redisUrl === undefined ? Layer.empty : Redis.layer(settings.redisUrl)
   )
 
   const State = Layer.mergeAll(VoiceRepo.layer, PolicyResolver.layer, ApiKeys.layer, Ledger.layer, Idempotency.layer)
@@ -56,13 +55,16 @@ export const layer = (settings: Settings) => {
 
   const Relay = settings.relay === undefined
     ? RelayDispatcher.layerOff
-    : RelayDispatcher.layer(settings.relay).pipe(Layer.provide(NodeHttpClient.layerUndici))
+    : RelayDispatcher.layer({ ...settings.relay, chunkTimeoutMs: settings.chunkTimeoutMs }).pipe(
+      Layer.provide(NodeHttpClient.layerUndici)
+    )
 
-  const Backends = Layer.mergeAll(ScaiInferDispatcher.layer({ engine: settings.engine }), Relay).pipe(
+  const Backends = Layer.mergeAll(ScaiInferDispatcher.layer(settings), Relay).pipe(
     Layer.provideMerge(NodeRegistry.layer({ addresses: settings.nodes }))
   )
 
   const Background = Layer.mergeAll(
+    Housekeeping.layer,
     PresetVoices.layer,
     settings.embeddedNode
       ? EmbeddedNode.layer({ command: nodeCommand, drainMs: settings.drainMs })

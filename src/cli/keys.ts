@@ -1,6 +1,5 @@
 /** `scaispeak keys create|list|revoke`: API keys straight in the database, for whoever may read its settings. */
 import { Console, Effect, Layer, Redacted } from "effect"
-import { SecureRandom } from "effect/crypto"
 import { Config } from "../Config.ts"
 import { ApiKeyId, TenantId, UserId } from "../domain/Ids.ts"
 import { granted } from "../domain/Permission.ts"
@@ -11,8 +10,7 @@ import { Database } from "../services/Database.ts"
 const Keys = Layer.unwrap(
   Effect.map(
     Config,
-    ({ databaseUrl }) =>
-      ApiKeys.layer.pipe(Layer.provide(Database.layer(databaseUrl)), Layer.provide(SecureRandom.layerWebCrypto))
+    ({ databaseUrl }) => ApiKeys.layer.pipe(Layer.provide(Database.layer(databaseUrl)))
   )
 ).pipe(Layer.provide(Config.layer))
 

@@ -17,6 +17,8 @@ class PortTaken extends Schema.TaggedError<PortTaken>()("PortTaken", { host: Sch
     `${this.host}:${this.port} is taken; stop what listens there or set SCAISPEAK_PORT (0 = any free port).`
 }
 
+const isTaken = (cause: unknown) => (cause as NodeJS.ErrnoException | undefined)?.code === "EADDRINUSE"
+
 /** Anybody will do: preset voices are global. */
 const nobody = { tenantId: TenantId.make("default"), userId: UserId.make("admin") }
 
@@ -71,9 +73,6 @@ export const serve = Effect.gen(function*() {
   yield* Layer.launch(
     Greeting.pipe(Layer.provide(Server.layer(settings)), Layer.provide(Telemetry.layer(settings)))
   ).pipe(
-    Effect.catchTag("ServeError", (error) =>
-      (error.cause as NodeJS.ErrnoException | undefined)?.code === "EADDRINUSE"
-        ? Effect.fail(new PortTaken(settings))
-        : Effect.fail(error))
+    Effect.mapError((error) => error._tag === "ServeError" && isTaken(error.cause) ? new PortTaken(settings) : error)
   )
 }).pipe(Effect.provide(Config.layer))

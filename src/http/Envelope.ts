@@ -4,7 +4,6 @@
  */
 import { Cause, Effect } from "effect"
 import type { Types } from "effect"
-import { SecureRandom } from "effect/crypto"
 import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { isFailure, meanings, show } from "../domain/Failure.ts"
 import type { Code, Failure, Shown } from "../domain/Failure.ts"
@@ -107,7 +106,6 @@ const recover = (cause: Cause.Cause<Types.unhandled>) =>
     )
 
 export const layer = HttpRouter.middleware(
-  Effect.map(SecureRandom.SecureRandom, (random) =>
   (handler): Effect.Effect<
     HttpServerResponse.HttpServerResponse,
     Types.unhandled,
@@ -116,7 +114,7 @@ export const layer = HttpRouter.middleware(
     Effect.flatMap(
       HttpServerRequest.HttpServerRequest,
       (request) =>
-        Effect.flatMap(Effect.provideService(RequestId.of(request), SecureRandom.SecureRandom, random), (requestId) =>
+        Effect.flatMap(RequestId.of(request), (requestId) =>
           handler.pipe(
             Effect.flatMap(inEnvelope),
             Effect.catchCause(recover),
@@ -125,6 +123,6 @@ export const layer = HttpRouter.middleware(
             Effect.annotateSpans({ request_id: requestId }),
             Effect.provideService(RequestId.CurrentRequestId, requestId)
           ))
-    )),
+    ),
   { global: true }
 )

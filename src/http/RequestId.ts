@@ -12,7 +12,7 @@ export const CurrentRequestId = Context.Reference<RequestId>("scaispeak/http/Cur
 const decode = Schema.decodeUnknownOption(RequestId)
 
 /** Two ways of writing one header would be two ids: what does not fit is replaced, not refused. */
-export const of = (request: HttpServerRequest.HttpServerRequest) => {
+export const of = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<RequestId> => {
   const given = decode(request.headers["x-request-id"])
-  return Option.isSome(given) ? Effect.succeed(given.value) : Effect.map(makeId("req"), (id) => RequestId.make(id))
+  return Option.isSome(given) ? Effect.succeed(given.value) : makeId("req")
 }

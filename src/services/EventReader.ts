@@ -1,16 +1,20 @@
 /**
  * Reads a server-streaming gRPC call as batches of messages: whatever has arrived, in order, never more than grpc-js
- * has buffered (16 messages). While nobody takes, HTTP/2 flow control holds the node back.
+ * has buffered (16 messages). While nobody takes, HTTP/2 flow control holds the node back; while somebody waits and
+ * nothing comes for too long, the take fails.
  */
 import type { ClientReadableStream, ServiceError } from "@grpc/grpc-js"
-import { Cause, Effect } from "effect"
+import { Cause, Effect, Schema } from "effect"
+
+/** Nothing came for this long, in ms, although somebody waited. */
+export class Silence extends Schema.TaggedError<Silence>()("Silence", { waitedMs: Schema.Number }) {}
 
 /** The next messages (at least one), the call's end as `Cause.Done`, or its error. */
-export type Take<A> = Effect.Effect<readonly [A, ...Array<A>], ServiceError | Cause.Done>
+export type Take<A> = Effect.Effect<readonly [A, ...Array<A>], ServiceError | Silence | Cause.Done>
 
-export const make = <A>(call: ClientReadableStream<A>): Take<A> => {
+export const make = <A>(call: ClientReadableStream<A>, silenceMsMax: number): Take<A> => {
   let wake: (() => void) | undefined
-  let end: Effect.Effect<never, ServiceError | Cause.Done> | undefined
+  let end: Effect.Effect<never, ServiceError | Silence | Cause.Done> | undefined
   const notify = () => {
     const waiting = wake
     wake = undefined
@@ -37,16 +41,27 @@ export const make = <A>(call: ClientReadableStream<A>): Take<A> => {
     return batch
   }
 
+  // A plain timer, and only while there is nothing to read: racing each take against a clock costs two fibers a batch.
+  const wait = Effect.callback<void, Silence>((resume) => {
+    const timer = setTimeout(() => {
+      wake = undefined
+      resume(Effect.fail(new Silence({ waitedMs: silenceMsMax })))
+    }, silenceMsMax)
+    wake = () => {
+      clearTimeout(timer)
+      resume(Effect.void)
+    }
+    return Effect.sync(() => {
+      clearTimeout(timer)
+      wake = undefined
+    })
+  })
+
   const take: Take<A> = Effect.suspend(() => {
     const batch = drain()
     if (batch !== undefined) return Effect.succeed(batch)
     if (end !== undefined) return end
-    return Effect.callback<void>((resume) => {
-      wake = () => resume(Effect.void)
-      return Effect.sync(() => {
-        wake = undefined
-      })
-    }).pipe(Effect.flatMap(() => take))
+    return Effect.andThen(wait, take)
   })
   return take
 }

@@ -21,6 +21,8 @@ export interface RelayOptions {
   readonly model: string
   /** Preset speakers; when empty they are asked of the relay. */
   readonly voices: ReadonlyArray<string>
+  /** Longest silence between two pieces of a reply. */
+  readonly chunkTimeoutMs: number
 }
 
 /** OpenAI's `pcm` is 24 kHz; a relay with another rate says so in its content type. */
@@ -91,6 +93,10 @@ export class RelayDispatcher extends Context.Service<RelayDispatcher, {
               .map((name) => wireNames[name]),
             audio: response.stream.pipe(
               Stream.mapError((cause): DispatchFailure => new BackendFailed({ backend: "B", cause })),
+              Stream.timeoutOrElse({
+                duration: options.chunkTimeoutMs,
+                orElse: () => Stream.fail(new BackendTimeout({ backend: "B", waitedMs: options.chunkTimeoutMs }))
+              }),
               wholeSamples
             )
           }

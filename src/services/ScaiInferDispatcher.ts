@@ -27,8 +27,12 @@ export class ScaiInferDispatcher extends Context.Service<ScaiInferDispatcher, {
   /** Calls open now. */
   readonly active: () => number
 }>()("scaispeak/ScaiInferDispatcher") {
-  /** `engine` is what voices without an engine of their own ask for. */
-  static readonly layer = (options: { readonly engine: string }) =>
+  static readonly layer = (options: {
+    /** What voices without an engine of their own ask for. */
+    readonly engine: string
+    /** Longest silence between two messages of a node, once it has accepted a call. */
+    readonly chunkTimeoutMs: number
+  }) =>
     Layer.effect(
       ScaiInferDispatcher,
       Effect.gen(function*() {
@@ -52,7 +56,7 @@ export class ScaiInferDispatcher extends Context.Service<ScaiInferDispatcher, {
                 call.cancel()
               })
           )
-          const take = EventReader.make(call)
+          const take = EventReader.make(call, options.chunkTimeoutMs)
           const { header, rest } = yield* accepted(take)
           return {
             backend: "A" as const,
@@ -149,7 +153,8 @@ const broken = (message: string) => new BackendFailed({ backend: "A", cause: new
 const wireFields: Record<string, string> = { voice: "voice_id", language: "language_hint", text: "text" }
 
 /** gRPC status to failure. A node names the field that it refuses in front of its reason: `language: only English`. */
-const toFailure = (error: ServiceError): DispatchRefusal => {
+const toFailure = (error: ServiceError | EventReader.Silence): DispatchRefusal => {
+  if (error instanceof EventReader.Silence) return new BackendTimeout({ backend: "A", waitedMs: error.waitedMs })
   switch (error.code) {
     case status.INVALID_ARGUMENT: {
       const [, field, reason] = /^(\w+): (.*)$/su.exec(error.details) ?? []

@@ -78,8 +78,6 @@ export class Synthesis extends Context.Service<Synthesis, {
   static readonly layer = (options: {
     /** Longest wait for a backend's first audio, per attempt. */
     readonly firstAudioTimeoutMs: number
-    /** Longest silence between two chunks. */
-    readonly chunkTimeoutMs: number
   }) =>
     Layer.effect(
       Synthesis,
@@ -141,7 +139,7 @@ export class Synthesis extends Context.Service<Synthesis, {
             ignoredParams: dispatched.ignoredParams,
             reasons: decision.reasons
           }
-          const metered = meter(heard, facts, options.chunkTimeoutMs)
+          const metered = meter(heard, facts)
           return { plan, audio: request.wordTimes ? withWordTimes(metered, request.text, facts) : metered }
         })
 
@@ -212,21 +210,17 @@ const firstSound = (
     () => Effect.fail(new BackendFailed({ backend, cause: new Error("The backend ended without sound.") }))
   ) as Effect.Effect<readonly [PcmChunk, ...Array<PcmChunk>], SpeechFailure>
 
-/** Passes audio on, keeping the account of it, and gives up on a backend that has gone silent in mid-speech. */
-const meter = ({ dispatched, first, pull }: Heard, facts: HoldFacts, timeoutMs: number) => {
+/** Passes audio on, keeping the account of it. */
+const meter = ({ dispatched, first, pull }: Heard, facts: HoldFacts) => {
   let bytes = 0
   const count = (chunks: readonly [PcmChunk, ...Array<PcmChunk>]) => {
     for (const { pcm } of chunks) bytes += pcm.length
     facts.audioMs = millisOfBytes(bytes, dispatched.sampleRate)
     return chunks
   }
-  const timed: AudioPull = Effect.timeoutOrElse(pull, {
-    duration: Duration.millis(timeoutMs),
-    orElse: () => Effect.fail(new BackendTimeout({ backend: dispatched.backend, waitedMs: timeoutMs }))
-  })
   let early: Heard["first"] | undefined = first
   const next: AudioPull = Effect.suspend(() => {
-    if (early === undefined) return Effect.map(timed, count)
+    if (early === undefined) return Effect.map(pull, count)
     const chunks = early
     early = undefined
     return Effect.succeed(count(chunks))

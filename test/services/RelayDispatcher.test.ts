@@ -14,7 +14,14 @@ class Relay extends Context.Service<Relay, { readonly url: string }>()("test/Rel
 }
 
 const dispatcherAt = (url: string, voices: ReadonlyArray<string> = []) =>
-  RelayDispatcher.layer({ kind: "openai", url, apiKey: Redacted.make("sk-relay"), model: "tts-1", voices }).pipe(
+  RelayDispatcher.layer({
+    kind: "openai",
+    url,
+    apiKey: Redacted.make("sk-relay"),
+    model: "tts-1",
+    voices,
+    chunkTimeoutMs: 1000
+  }).pipe(
     Layer.provide(NodeHttpClient.layerUndici)
   )
 
@@ -85,7 +92,8 @@ layer(Dispatcher, { excludeTestServices: true })("RelayDispatcher", (it) => {
       ["polite", "BackendSaturated"],
       ["late", "BackendTimeout"],
       ["broken", "BackendFailed"],
-      ["excuse", "BackendFailed"]
+      ["excuse", "BackendFailed"],
+      ["stall", "BackendTimeout"]
     ] as const
   )("maps a relay that is %s to %s", ([speaker, tag]) =>
     Effect.gen(function*() {

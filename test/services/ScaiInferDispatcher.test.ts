@@ -21,7 +21,7 @@ const setUp = Effect.gen(function*() {
   const node = yield* ScriptedNode.make
   const registryLayer = NodeRegistry.layer({ addresses: [node.address] })
   const context = yield* Layer.build(
-    ScaiInferDispatcher.layer({ engine: "default" }).pipe(Layer.provideMerge(registryLayer))
+    ScaiInferDispatcher.layer({ engine: "default", chunkTimeoutMs: 500 }).pipe(Layer.provideMerge(registryLayer))
   )
   const dispatcher = yield* Effect.provideContext(ScaiInferDispatcher, context)
   yield* Effect.repeat(
@@ -108,6 +108,16 @@ describe("ScaiInferDispatcher", () => {
         assert.ok(bytes > 0, "what had been spoken was passed on")
       })
   )
+
+  it.live("gives up on a node that goes silent in mid-speech", () =>
+    Effect.gen(function*() {
+      const { dispatcher, node } = yield* setUp
+      const failure = yield* Effect.scoped(
+        Effect.flatMap(dispatcher.dispatch(request("stall")), ({ audio }) => Effect.flip(Stream.runDrain(audio)))
+      )
+      assert.deepEqual([failure._tag, failure._tag === "BackendTimeout" && failure.waitedMs], ["BackendTimeout", 500])
+      yield* settled(() => node.open() === 0 && dispatcher.active() === 0)
+    }))
 
   it.live("cancels the call when its scope closes, wherever it stands", () =>
     Effect.gen(function*() {

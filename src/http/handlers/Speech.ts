@@ -9,9 +9,7 @@ import type { StorageUnavailable } from "../../domain/Failure.ts"
 import type { SpokenWord } from "../../domain/PcmChunk.ts"
 import type { AuthUser } from "../../domain/Permission.ts"
 import type { SpeakRequest } from "../../domain/SpeakRequest.ts"
-import { AudioEncoder } from "../../services/AudioEncoder.ts"
-import { completed } from "../../services/AudioEncoder/Completed.ts"
-import { rateFor } from "../../services/AudioEncoder/OutputRate.ts"
+import { AudioEncoder, completed, rateFor } from "../../services/AudioEncoder.ts"
 import { Idempotency } from "../../services/Idempotency.ts"
 import { Synthesis } from "../../services/Synthesis.ts"
 import type { Speech } from "../../services/Synthesis.ts"
@@ -43,11 +41,7 @@ export const layer = HttpApiBuilder.group(
         wordTimes: request.timestamps === "word",
         tags: request.tags ?? []
       })
-      const sampleRate = rateFor({
-        format: request.responseFormat,
-        asked: request.sampleRate,
-        sourceRate: speech.plan.sampleRate
-      })
+      const sampleRate = rateFor(request.responseFormat, speech.plan.sampleRate, request.sampleRate)
       const encode = encoder.encode({
         format: request.responseFormat,
         sourceRate: speech.plan.sampleRate,

@@ -6,7 +6,7 @@
  * Replies are kept for a day: status and headers in the row, the body, however small, in the object store, under a name
  * of the claim's own.
  */
-import { Clock, Context, Effect, Layer } from "effect"
+import { Clock, Context, Effect, Exit, Layer } from "effect"
 import type { Scope } from "effect"
 import { IdempotencyConflict } from "../domain/Failure.ts"
 import type { StorageUnavailable } from "../domain/Failure.ts"
@@ -81,9 +81,12 @@ export class Idempotency extends Context.Service<Idempotency, {
         const claim = Claims.newClaim(request)
         let held = false as boolean
         yield* Effect.addFinalizer(() => held ? Effect.ignore(withdraw(claim), { log: "Warn" }) : Effect.void)
-        /** Whatever interrupts, a claim that is won is known to be held. */
+        /** Whatever interrupts, a claim that is won is known to be held; one that failed on the way may be. */
         const noting = <A>(attempt: Effect.Effect<A, StorageUnavailable>, won: (result: A) => boolean) =>
-          Effect.uninterruptible(Effect.tap(attempt, (result) => Effect.sync(() => held = won(result))))
+          Effect.uninterruptible(Effect.onExit(attempt, (exit) =>
+            Effect.sync(() => {
+              held = Exit.isFailure(exit) || won(exit.value)
+            })))
 
         const save = Effect.fn("Idempotency.save")(function*(reply: Reply) {
           yield* objects.put(claim.objectKey, reply.body, { contentType: "application/octet-stream" })

@@ -160,6 +160,18 @@ for (const [name, stores] of Object.entries({ "SQLite and a folder": embedded, "
         assert.equal(yield* bodies, before + 1)
       }))
 
+    it.effect("leaves no claim behind, whenever it is interrupted", () =>
+      Effect.gen(function*() {
+        const request = fresh()
+        for (let turns = 0; turns < 40; turns++) {
+          const fiber = yield* Effect.forkChild(Effect.scoped(Effect.andThen(begin(request), Effect.never)))
+          for (let i = 0; i < turns % 10; i++) yield* Effect.yieldNow
+          if (turns >= 10) yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, turns % 4)))
+          yield* Fiber.interrupt(fiber)
+          yield* Effect.scoped(Effect.map(begin(request), (begun) => assert.equal(begun._tag, "Fresh")))
+        }
+      }))
+
     it.effect("survives many that begin and give up", () =>
       Effect.gen(function*() {
         const request = fresh()

@@ -34,7 +34,7 @@ export interface S3Options {
 export const layer = (options: S3Options): Layer.Layer<ObjectStore> =>
   Layer.effect(ObjectStore, Effect.suspend(() => make(options)))
 
-/** The SDK is loaded here (about 60 MB and a quarter of a second), so that only a server with S3 pays for it. */
+/** The SDK is loaded here (35 MB, a tenth of a second), so that only a server with S3 pays for it. */
 const load = Effect.promise((): Promise<S3Put.Sdk> => import("@aws-sdk/client-s3"))
 
 const make = Effect.fnUntraced(function*({ bucket, ...options }: S3Options) {

@@ -14,7 +14,7 @@ const mulawMagnitudeMax = 0x1fff
 /** One sample (-32768 to 32767) to its code. */
 export const mulawCode = (sample: number): number => {
   const magnitude = Math.min((sample < 0 ? ~sample : sample) >> 2, mulawMagnitudeMax - mulawBias) + mulawBias
-  const segment = 27 - Math.clz32(magnitude)
+  const segment = 26 - Math.clz32(magnitude)
   const code = ~((segment << 4) | ((magnitude >> (segment + 1)) & 0xf)) & 0x7f
   return sample < 0 ? code : code | 0x80
 }

@@ -1,7 +1,7 @@
 /**
  * MP3 by LAME, constant bit rate, mono, at the very rate asked for: MPEG-1 at 44.1 and 48 kHz, MPEG-2 at 16 to 24 kHz,
  * MPEG-2.5 at 8 kHz. The first frame comes after about two frames of input. Decoders start 1105 samples late
- * (576 of LAME, 529 of the decoder's filter bank).
+ * (576 of LAME, 529 of the decoder's filter bank). LAME takes 0.45 dB off, so that what it adds to peaks is not clipped.
  *
  * Speaks to the WebAssembly of `wasm-media-encoders` directly: its wrapper makes a 16 MiB instance for every file and
  * cannot free one, while the module itself keeps any number of encoders in one instance.

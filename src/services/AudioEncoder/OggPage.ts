@@ -39,7 +39,7 @@ export interface OggPage {
 export const writePage = (page: OggPage, sink: ByteSink): void => {
   // A packet ends with an entry below 255, an empty one if need be.
   const lacing = page.packets.flatMap((packet) => [
-    ...new Array<number>(Math.floor(packet.length / 255)).fill(255),
+    ...new Uint8Array(packet.length / 255).fill(255),
     packet.length % 255
   ])
   if (lacing.length > segmentsMax) throw new RangeError(`An Ogg page cannot hold ${lacing.length} segments`)

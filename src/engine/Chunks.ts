@@ -5,7 +5,7 @@
 
 /** 40 ms at 16 kHz: enough for a player to start, and on its way while the rest is cut. */
 const firstBytes = 1280
-/** Under the 64 KiB at which one message would stop another call's for long on a slow line. */
+/** 2 s at 16 kHz: beyond it a message costs little for what it holds. */
 const chunkBytesMax = 65536
 
 /** One cutter a call: chunks double from one to the next. */

@@ -28,8 +28,6 @@ export class ScaiInferDispatcher extends Context.Service<ScaiInferDispatcher, {
   readonly active: () => number
 }>()("scaispeak/ScaiInferDispatcher") {
   static readonly layer = (options: {
-    /** What voices without an engine of their own ask for. */
-    readonly engine: string
     /** Longest silence between two messages of a node, once it has accepted a call. */
     readonly chunkTimeoutMs: number
   }) =>
@@ -37,17 +35,18 @@ export class ScaiInferDispatcher extends Context.Service<ScaiInferDispatcher, {
       ScaiInferDispatcher,
       Effect.gen(function*() {
         const registry = yield* NodeRegistry
-        const engineOf = (voice: DispatchRequest["voice"]) => voice.preset?.engine ?? options.engine
         let active = 0
 
         const dispatch = Effect.fn("ScaiInferDispatcher.dispatch")(function*(request: DispatchRequest) {
-          const node = yield* registry.resolve(engineOf(request.voice))
+          const { preset } = request.voice
+          if (preset === null) return yield* new BackendUnavailable({ reasons: [noSpeaker.reason] })
+          const node = yield* registry.resolve(preset.engine)
           yield* Effect.annotateCurrentSpan({ node: node.info?.nodeId ?? node.address })
           const call = yield* Effect.acquireRelease(
             Effect.sync(() => {
               active++
               node.active++
-              return node.client.synthesize(toWire(request, engineOf(request.voice)), new Metadata())
+              return node.client.synthesize(toWire(request, preset), new Metadata())
             }),
             (call) =>
               Effect.sync(() => {
@@ -71,19 +70,25 @@ export class ScaiInferDispatcher extends Context.Service<ScaiInferDispatcher, {
 
         return ScaiInferDispatcher.of({
           dispatch,
-          availability: (voice) => registry.availability(engineOf(voice)),
+          availability: (voice) => voice.preset === null ? noSpeaker : registry.availability(voice.preset.engine),
           active: () => active
         })
       })
     )
 }
 
-const toWire = ({ language, params, requestId, text, voice }: DispatchRequest, engine: string): SynthesizeRequest => ({
+/** An engine asked for no speaker would speak with its own: a voice is never replaced. */
+const noSpeaker = { available: false, reason: "the voice is no preset of an engine" } as const
+
+const toWire = (
+  { language, params, requestId, text }: DispatchRequest,
+  preset: NonNullable<DispatchRequest["voice"]["preset"]>
+): SynthesizeRequest => ({
   requestId,
-  engine,
+  engine: preset.engine,
   text,
   language,
-  voice: voice.preset === null ? undefined : { $case: "presetVoice", value: voice.preset.name },
+  voice: { $case: "presetVoice", value: preset.name },
   params: {
     speed: params.speed,
     cfgValue: params.cfgValue,

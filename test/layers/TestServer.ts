@@ -1,5 +1,5 @@
 /** The whole service in the tests' process, over a scripted node, on a free port; with its counters within reach. */
-import { Context, Effect, Layer, Result } from "effect"
+import { Context, Effect, Layer, Logger, Result } from "effect"
 import { HttpServer } from "effect/http"
 import * as Redacted from "effect/Redacted"
 import assert from "node:assert/strict"
@@ -89,7 +89,8 @@ export class TestServer extends Context.Service<TestServer, {
         yield* until(get(`${url}/voices/vox_scripted_say`, probe), (reply) => reply.status === 200)
         return made
       })
-    )
+      // What goes wrong here is asked for; a reader of the tests' output has no use for it.
+    ).pipe(Layer.provide(Logger.layer([])))
 }
 
 /** Tries until the answer fits, for at most ten seconds. */

@@ -21,7 +21,7 @@ const setUp = Effect.gen(function*() {
   const node = yield* ScriptedNode.make
   const registryLayer = NodeRegistry.layer({ addresses: [node.address] })
   const context = yield* Layer.build(
-    ScaiInferDispatcher.layer({ engine: "default", chunkTimeoutMs: 500 }).pipe(Layer.provideMerge(registryLayer))
+    ScaiInferDispatcher.layer({ chunkTimeoutMs: 500 }).pipe(Layer.provideMerge(registryLayer))
   )
   const dispatcher = yield* Effect.provideContext(ScaiInferDispatcher, context)
   yield* Effect.repeat(

@@ -6,8 +6,8 @@
  * Afterwards `node` in every npm script is the Node 24 of `node_modules/.bin`.
  */
 import { spawnSync } from "node:child_process"
-import { existsSync, readFileSync, realpathSync } from "node:fs"
-import { join } from "node:path"
+import { existsSync, readFileSync, realpathSync, symlinkSync } from "node:fs"
+import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
@@ -21,6 +21,9 @@ export const install = ({ production }) => {
     npm(missing === "tools" ? addTools : production ? [...afresh, "--omit=dev"] : afresh)
   }
   const node = nodeProgram()
+  const shipped = join("..", `node-${process.platform}-${process.arch}`, "bin/node")
+  // npm 10 takes the link away again together with the package for the other processor.
+  if (!existsSync(node) && existsSync(join(dirname(node), shipped))) symlinkSync(shipped, node)
   const found = existsSync(node)
     ? missing === "nothing" || spawnSync(node, ["--version"]).status === 0
     : Number.parseInt(process.versions.node) >= leastNode

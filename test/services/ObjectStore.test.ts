@@ -4,7 +4,9 @@ import { describe, it, layer } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Layer, Redacted, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import assert from "node:assert/strict"
+import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises"
+import type { ClientRequest } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { ObjectStore } from "../../src/services/ObjectStore.ts"
@@ -382,18 +384,36 @@ describe("ObjectStore: S3 on its own", () => {
     return { server, build, giveUp }
   })
 
-  it.live("leaves no upload behind when a put is interrupted", () =>
-    Effect.gen(function*() {
-      const { build, giveUp } = yield* privateStore
-      const objects = yield* build({})
-      // The second part is asked for while the first is on its way.
-      const stalled = Stream.concat(streamOf(pattern(12 * 1024 * 1024)), Stream.never)
-      const fiber = yield* Effect.forkChild(objects.put("a", stalled, audio))
-      yield* Effect.sleep("300 millis")
-      assert.ok(Exit.isFailure(yield* giveUp))
-      yield* Fiber.interrupt(fiber)
-      assert.ok(Exit.isSuccess(yield* giveUp))
-    }))
+  /** Node's own news of its HTTP requests: a request of this kind has begun, or has been answered. */
+  const seen = (channel: string, method: string, path: RegExp) =>
+    Effect.callback<void>((resume) => {
+      const look = (message: unknown) => {
+        const { request } = message as { readonly request: ClientRequest }
+        if (request.method === method && path.test(request.path)) resume(Effect.void)
+      }
+      subscribe(channel, look)
+      return Effect.sync(() => unsubscribe(channel, look))
+    })
+
+  const moments: ReadonlyArray<readonly [string, Effect.Effect<void>]> = [
+    ["while it is begun", seen("http.client.request.start", "POST", /uploads/u)],
+    ["while its first part goes up", seen("http.client.request.start", "PUT", /partNumber=1&/u)],
+    ["when its first part is up", seen("http.client.response.finish", "PUT", /partNumber=1&/u)]
+  ]
+  for (const [when, moment] of moments) {
+    it.live(`leaves no upload behind that is interrupted ${when}`, () =>
+      Effect.gen(function*() {
+        const { build, giveUp } = yield* privateStore
+        const objects = yield* build({})
+        const reached = yield* Effect.forkChild(moment, { startImmediately: true })
+        const stalled = Stream.concat(streamOf(pattern(12 * 1024 * 1024)), Stream.never)
+        const fiber = yield* Effect.forkChild(objects.put("a", stalled, audio))
+        yield* Fiber.join(reached)
+        if (when === "when its first part is up") assert.ok(Exit.isFailure(yield* giveUp), "an open upload is seen")
+        yield* Fiber.interrupt(fiber)
+        assert.ok(Exit.isSuccess(yield* giveUp))
+      }))
+  }
 
   it.live("leaves no upload behind when a body breaks", () =>
     Effect.gen(function*() {

@@ -238,9 +238,9 @@ describe("JwtVerifier without its issuer", () => {
       const [waited] = yield* Effect.timed(
         Effect.all(Array.from({ length: 20 }, () => Effect.flip(verifier.verify(token))), { concurrency: "unbounded" })
       )
-      assert.ok(Duration.toMillis(waited) < 2_500, `${Duration.toMillis(waited)} ms`)
+      assert.ok(Duration.toMillis(waited) < 3_500, `${Duration.toMillis(waited)} ms`)
       const [again] = yield* Effect.timed(Effect.flip(verifier.verify(token)))
-      assert.ok(Duration.toMillis(again) < 200)
+      assert.ok(Duration.toMillis(again) < 1_000)
       provider.resume()
     }))
 

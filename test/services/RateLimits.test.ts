@@ -213,12 +213,13 @@ describe("RateLimits in Redis", () => {
 
         server.pause()
         const [first] = yield* Effect.timed(check({ user: "u" }))
-        assert.ok(Duration.toMillis(first) < 800)
+        assert.ok(Duration.toMillis(first) < 2_000)
         const [rest] = yield* Effect.timed(Effect.gen(function*() {
           assert.equal((yield* check({ user: "u" }))?.remaining, 0)
           for (let i = 0; i < 100; i++) assert.equal((yield* refusal({ user: "u" })).limit, 2)
         }))
-        assert.ok(Duration.toMillis(rest) < 200, "Redis is not asked again for a second")
+        // Asked each time, Redis would make them wait half a second each.
+        assert.ok(Duration.toMillis(rest) < 2_000)
         server.resume()
 
         yield* Effect.promise(() => server.kill())
@@ -227,9 +228,8 @@ describe("RateLimits in Redis", () => {
         yield* check({ user: "v" })
 
         yield* Effect.promise(() => server.start())
-        yield* Effect.sleep("2100 millis")
-        // The restarted server has forgotten everything, which shows that it is asked.
-        yield* check({ user: "u" })
+        // The restarted server has forgotten everything: that a used-up caller is let in shows that it is asked.
+        yield* Effect.eventually(Effect.tapError(check({ user: "u" }), () => Effect.sleep("50 millis")))
         assert.equal(yield* Redis.use(({ use }) => use((client) => client.llen("scaispeak:rate:user:t:u"))), 1)
       }).pipe(Effect.provide(context))
     }))

@@ -10,11 +10,13 @@ import { join, resolve } from "node:path"
 import { parseEnv } from "node:util"
 
 const wholeNumber = (minimum: number, maximum: number) =>
-  Schema.FiniteFromString.check(
-    Schema.makeFilter((n) =>
-      Number.isInteger(n) && n >= minimum && n <= maximum ? undefined : `a whole number from ${minimum} to ${maximum}`
+  Schema.String.check(
+    Schema.makeFilter((text) =>
+      /^\d+$/u.test(text) && Number(text) >= minimum && Number(text) <= maximum
+        ? undefined
+        : `a whole number from ${minimum} to ${maximum}`
     )
-  )
+  ).pipe(Schema.decodeTo(Schema.Finite, SchemaTransformation.transform({ decode: Number, encode: String })))
 
 const port = wholeNumber(0, 65535)
 

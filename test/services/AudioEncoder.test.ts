@@ -36,7 +36,8 @@ layer(Encoder)("AudioEncoder", (it) => {
   describe.each(everyCase)("$format $sourceRate → $targetRate Hz", ({ format, sourceRate, targetRate }) => {
     it.effect("is heard as it was spoken, for as long", () =>
       Effect.gen(function*() {
-        const samples = Math.round(sourceRate * 0.7) + 11
+        // No whole number of any format's frames.
+        const samples = Math.round(sourceRate * 0.7) + 12
         const seconds = samples / sourceRate
         const spoken = pcmOf(tone(sourceRate, samples, seconds))
         const file = yield* encoded({ format, sourceRate, targetRate }, speech(spoken))
@@ -133,6 +134,15 @@ layer(Encoder)("AudioEncoder", (it) => {
         { ended: true, sampleRate: 24000, samples: 48000 }
       )
       assert.equal(ogg.preSkip, 312)
+    }))
+
+  it.effect("codes Opus at the speech's own rate and declares the asked one", () =>
+    Effect.gen(function*() {
+      const pcm = pcmOf(tone(24000, 24000, 1))
+      const asked = readOgg(yield* encoded({ format: "opus", sourceRate: 24000, targetRate: 48000 }, speech(pcm)))
+      const own = readOgg(yield* encoded({ format: "opus", sourceRate: 24000, targetRate: 24000 }, speech(pcm)))
+      assert.deepEqual(asked.packets, own.packets)
+      assert.deepEqual([asked.sampleRate, own.sampleRate], [48000, 24000])
     }))
 
   it.effect("keeps encodings that run side by side apart, within a thread and between threads", () =>

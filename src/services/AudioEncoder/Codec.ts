@@ -11,4 +11,5 @@ export interface Codec {
   readonly free: () => void
 }
 
-export type MakeCodec = (sampleRate: SampleRate, sink: ByteSink) => Codec
+/** `sampleRate`: of the samples it gets. `declared`: what the file says if that can be another (Opus). Hz. */
+export type MakeCodec = (sampleRate: SampleRate, sink: ByteSink, declared: SampleRate) => Codec

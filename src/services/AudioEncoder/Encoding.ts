@@ -1,5 +1,5 @@
 /** One encoding at work inside an encoder thread: PCM goes in, the file's bytes come out as they are settled. */
-import type { AudioFormat, SampleRate } from "../../domain/AudioFormat.ts"
+import { type AudioFormat, formats, type SampleRate } from "../../domain/AudioFormat.ts"
 import { ByteSink } from "./ByteSink.ts"
 import type { MakeCodec } from "./Codec.ts"
 import { makeFlac } from "./Flac.ts"
@@ -34,11 +34,11 @@ export interface Encoding {
 }
 
 export const openEncoding = (options: EncodingOptions): Encoding => {
+  const { format, sourceRate, targetRate } = options
   const sink = new ByteSink()
-  const resampler = options.sourceRate === options.targetRate
-    ? undefined
-    : makeResampler(options.sourceRate, options.targetRate)
-  const codec = codecs[options.format](options.targetRate, sink)
+  const rate = codedRate(options)
+  const resampler = sourceRate === rate ? undefined : makeResampler(sourceRate, rate)
+  const codec = codecs[format](rate, sink, targetRate)
   return {
     push: (pcm) => {
       // Little-endian, as every machine that Node runs on.
@@ -54,6 +54,14 @@ export const openEncoding = (options: EncodingOptions): Encoding => {
     free: codec.free
   }
 }
+
+/**
+ * Opus plays at 48 kHz whatever rate it was coded at, so speech at a rate that Opus has is never resampled upwards:
+ * that would cost as much as the coding and add nothing to hear. Every other format is coded at the target rate.
+ */
+const codedRate = ({ format, sourceRate, targetRate }: EncodingOptions): SampleRate =>
+  (format === "opus" && sourceRate < targetRate && formats.opus.sampleRates.find((rate) => rate === sourceRate)) ||
+  targetRate
 
 /** To 16 bits; a peak that the filter lifts over full scale is clipped, never wrapped. */
 const rounded = (samples: Float64Array): Int16Array => {

@@ -14,9 +14,9 @@ export const makePcm: MakeCodec = (_, sink) => ({
   free: nothing
 })
 
-export const makeWav: MakeCodec = (sampleRate, sink) => {
+export const makeWav: MakeCodec = (sampleRate, sink, declared) => {
   sink.write(wavHeader(sampleRate))
-  return makePcm(sampleRate, sink)
+  return makePcm(sampleRate, sink, declared)
 }
 
 export const makeG711 = (law: "mulaw" | "alaw"): MakeCodec => (_, sink) => ({

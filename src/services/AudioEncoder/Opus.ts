@@ -43,7 +43,7 @@ const packetGranules = granuleRate / packetsPerSecond
 const singlePackets = 25
 const packetsPerPage = 5
 
-export const makeOpus: MakeCodec = (sampleRate, sink) => {
+export const makeOpus: MakeCodec = (sampleRate, sink, declared) => {
   const bitrate = bitrateBps[sampleRate]
   if (bitrate === undefined) throw new RangeError(`Opus does not code ${sampleRate} Hz`)
   const encoder = new Encoder({ channels: 1, sample_rate: sampleRate, application: "audio" })
@@ -65,7 +65,7 @@ export const makeOpus: MakeCodec = (sampleRate, sink) => {
     packets = []
   }
 
-  packets.push(head(sampleRate, preSkip))
+  packets.push(head(declared, preSkip))
   page(0, false)
   packets.push(tags())
   page(0, false)

@@ -13,6 +13,7 @@ export interface Options {
 /** One case a format that needs all of its parts: a resampler where there can be one, and none. */
 export const hardCases: ReadonlyArray<Options> = [
   { format: "mp3", sourceRate: 22050, targetRate: 24000 },
+  { format: "opus", sourceRate: 22050, targetRate: 48000 },
   { format: "opus", sourceRate: 24000, targetRate: 48000 },
   { format: "wav", sourceRate: 24000, targetRate: 24000 },
   { format: "wav", sourceRate: 22050, targetRate: 8000 },

@@ -2,8 +2,8 @@
  * The 44 bytes before PCM in a WAV file (RIFF, WAVE_FORMAT_PCM, 16 bits, mono).
  *
  * While speech is being made nobody knows its length, so both sizes say `0xffffffff`. That is what ffmpeg writes into a
- * pipe, and players read it as "until the end": ffmpeg, and with it Chromium, ignores that very value; SoX and Python's
- * `wave` take it for an upper bound and stop at the end of the file. A size of 0 would make the latter two read nothing.
+ * pipe. ffmpeg (and with it Chromium) and sox_ng know the value as "until the end"; Python's `wave` takes it for an upper
+ * bound and stops with the file. It would read nothing under a size of 0, and SoX's own `0x7ffff000` only SoX knows.
  */
 import { bytesPerSample } from "../../domain/AudioFormat.ts"
 

@@ -5,6 +5,8 @@
  *    embedded engine one call at a time, and with a node that answers after 20 ms at 32 calls at once.
  * 2. Replies a second against an instant node (48 KB in ten messages), as a ratio to a bare `node:http` + grpc-js proxy
  *    in the same run.
+ *
+ * Parts can be named: `engine`, `concurrent`, `throughput`.
  */
 import { credentials } from "@grpc/grpc-js"
 import { Agent } from "node:http"
@@ -86,11 +88,19 @@ const throughput = async () => {
   )
 }
 
+const parts: Record<string, () => Promise<void>> = {
+  engine: () => added("embedded engine, 1 at a time", {}, "awb", 1, 150),
+  concurrent: async () => {
+    const node = await start("fakeNode.ts", "20")
+    await added(`node of 20 ms, ${connections} at once`, { SCAISPEAK_NODES: node }, "one", connections, 60)
+  },
+  throughput
+}
+
+// All of it, or the parts named on the command line.
+const asked = process.argv.slice(2)
 try {
-  await added("embedded engine, 1 at a time", {}, "awb", 1, 150)
-  const slow = await start("fakeNode.ts", "20")
-  await added(`node of 20 ms, ${connections} at once`, { SCAISPEAK_NODES: slow }, "one", connections, 60)
-  await throughput()
+  for (const part of asked.length > 0 ? asked : Object.keys(parts)) await parts[part]!()
 } finally {
   await stop()
 }

@@ -10,6 +10,7 @@ import type { Code } from "../domain/Failure.ts"
 import type { RequestId, SynthesisId, VoiceId } from "../domain/Ids.ts"
 import type { AuthUser } from "../domain/Permission.ts"
 import { Ledger } from "./Ledger.ts"
+import { step } from "./Trace.ts"
 
 export interface HoldRequest {
   readonly synthesisId: SynthesisId
@@ -119,11 +120,11 @@ export class Accounting extends Context.Service<Accounting, {
           })
 
         return Accounting.of({
-          hold: Effect.fn("Accounting.hold")(function*(request) {
-            const createdAt = yield* Clock.currentTimeMillis
-            return yield* Effect.acquireRelease(take(request, createdAt), settle)
-          }),
-          openHolds: () => open
+          hold: (request) =>
+            Effect.flatMap(Clock.currentTimeMillis, (createdAt) =>
+              Effect.acquireRelease(take(request, createdAt), settle)).pipe(step("Accounting.hold")),
+          openHolds: () =>
+            open
         })
       })
     )

@@ -20,7 +20,17 @@ export const make = <A>(call: ClientReadableStream<A>, silenceMsMax: number): Ta
     wake = undefined
     waiting?.()
   }
-  call.on("readable", notify)
+  // Messages that came in one packet become readable one by one; waking once a turn of the event loop takes them
+  // together, and the surface writes them together.
+  let waking = false
+  call.on("readable", () => {
+    if (waking) return
+    waking = true
+    setImmediate(() => {
+      waking = false
+      notify()
+    })
+  })
   call.on("end", () => {
     // A failed call ends too; its error comes after the end and must win.
     setImmediate(() => {

@@ -11,6 +11,7 @@ import { ApiKeys } from "./ApiKeys.ts"
 import { orUnavailable } from "./Database.ts"
 import { JwtVerifier } from "./JwtVerifier.ts"
 import { provisionUser } from "./sql/Provision.ts"
+import { step } from "./Trace.ts"
 
 /** Longer than any real token; nothing above it is hashed or parsed. */
 const tokenCharactersMax = 16_384
@@ -41,14 +42,14 @@ export class Identity extends Context.Service<Identity, {
       })
 
       return Identity.of({
-        authenticate: Effect.fn("Identity.authenticate")(function*(token) {
+        authenticate: Effect.fnUntraced(function*(token) {
           const text = Redacted.value(token)
           if (text === "") return yield* new TokenMissing()
           if (text.length > tokenCharactersMax) return yield* new TokenInvalid()
           return yield* text.startsWith("sgk_")
             ? keys.authenticate(token)
             : Effect.flatMap(jwt.verify(token), meet)
-        })
+        }, step("Identity.authenticate"))
       })
     })
   )

@@ -58,7 +58,7 @@ export class RelayDispatcher extends Context.Service<RelayDispatcher, {
         )
         let active = 0
 
-        const dispatch = Effect.fn("RelayDispatcher.dispatch")(function*(request: DispatchRequest) {
+        const dispatch = Effect.fnUntraced(function*(request: DispatchRequest) {
           const speaker = request.voice.relaySpeaker
           if (speaker === null) {
             return yield* new BackendUnavailable({ reasons: ["the voice has no speaker at the relay"] })

@@ -37,7 +37,7 @@ export class ScaiInferDispatcher extends Context.Service<ScaiInferDispatcher, {
         const registry = yield* NodeRegistry
         let active = 0
 
-        const dispatch = Effect.fn("ScaiInferDispatcher.dispatch")(function*(request: DispatchRequest) {
+        const dispatch = Effect.fnUntraced(function*(request: DispatchRequest) {
           const { preset } = request.voice
           if (preset === null) return yield* new BackendUnavailable({ reasons: [noSpeaker.reason] })
           const node = yield* registry.resolve(preset.engine)

@@ -29,6 +29,7 @@ import { PolicyResolver } from "./PolicyResolver.ts"
 import { RateLimits } from "./RateLimits.ts"
 import { RelayDispatcher } from "./RelayDispatcher.ts"
 import { ScaiInferDispatcher } from "./ScaiInferDispatcher.ts"
+import { step } from "./Trace.ts"
 import { VoiceRepo } from "./VoiceRepo.ts"
 
 export interface SynthesisRequest {
@@ -88,10 +89,10 @@ export class Synthesis extends Context.Service<Synthesis, {
         const accounting = yield* Accounting
         const dispatchers = { A: yield* ScaiInferDispatcher, B: yield* RelayDispatcher }
 
-        const speak = Effect.fn("Synthesis.speak")(function*(request: SynthesisRequest) {
+        const speak = Effect.fnUntraced(function*(request: SynthesisRequest) {
           const { caller } = request
-          const policy = yield* policies.resolve(caller.tenantId).pipe(Effect.withSpan("synthesis.policy"))
-          const voice = yield* voices.find(caller, request.voiceId).pipe(Effect.withSpan("synthesis.voice"))
+          const policy = yield* policies.resolve(caller.tenantId).pipe(step("synthesis.policy"))
+          const voice = yield* voices.find(caller, request.voiceId).pipe(step("synthesis.voice"))
           const refusal = notReady(voice)
           if (refusal !== undefined) return yield* refusal
           yield* limits.check(caller)
@@ -116,7 +117,7 @@ export class Synthesis extends Context.Service<Synthesis, {
                 voice,
                 language: request.languageHint ?? voice.languagePrimary,
                 params: merge(voice.defaults, request.params)
-              }).pipe(Effect.withSpan("synthesis.dispatch", { attributes: { backend } })),
+              }).pipe(step("synthesis.dispatch", { backend })),
               backend,
               options.firstAudioTimeoutMs
             )
@@ -141,7 +142,7 @@ export class Synthesis extends Context.Service<Synthesis, {
           }
           const metered = meter(heard, facts)
           return { plan, audio: request.wordTimes ? withWordTimes(metered, request.text, facts) : metered }
-        })
+        }, step("Synthesis.speak"))
 
         return Synthesis.of({ speak })
       })
@@ -185,7 +186,7 @@ const attempt = (
       Effect.gen(function*() {
         const dispatched = yield* dispatch
         const pull: AudioPull = yield* Stream.toPull(dispatched.audio)
-        const first = yield* firstSound(pull, backend).pipe(Effect.withSpan("synthesis.first_audio"))
+        const first = yield* firstSound(pull, backend).pipe(step("synthesis.first_audio"))
         return { dispatched, first, pull }
       }).pipe(
         Effect.timeoutOrElse({

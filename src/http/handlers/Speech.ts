@@ -13,6 +13,7 @@ import { AudioEncoder, completed, rateFor } from "../../services/AudioEncoder.ts
 import { Idempotency } from "../../services/Idempotency.ts"
 import { Synthesis } from "../../services/Synthesis.ts"
 import type { Speech } from "../../services/Synthesis.ts"
+import { stepStream } from "../../services/Trace.ts"
 import { Api } from "../Api.ts"
 import { Caller } from "../api/Caller.ts"
 import { SpeakReply } from "../api/Speech.ts"
@@ -120,12 +121,11 @@ const planHeaders = ({ plan }: Speech, sampleRate: number) => ({
 })
 
 const audioReply = ({ responseFormat }: SpeakRequest, speech: Speech, sampleRate: number, encode: Encode) =>
-  Effect.succeed(
-    HttpServerResponse.stream(Stream.withSpan(encode(speech.audio), "http.encode"), {
+  Effect.map(stepStream("http.encode", encode(speech.audio)), (body) =>
+    HttpServerResponse.stream(body, {
       contentType: formats[responseFormat].contentType(sampleRate),
       headers: planHeaders(speech, sampleRate)
-    })
-  )
+    }))
 
 const jsonReply = Effect.fnUntraced(function*(
   { responseFormat, timestamps }: SpeakRequest,

@@ -55,7 +55,11 @@ export const layer = (settings: Settings) => {
 
   const Relay = settings.relay === undefined
     ? RelayDispatcher.layerOff
-    : RelayDispatcher.layer({ ...settings.relay, chunkTimeoutMs: settings.chunkTimeoutMs }).pipe(
+    : RelayDispatcher.layer({
+      ...settings.relay,
+      firstAudioTimeoutMs: settings.firstAudioTimeoutMs,
+      chunkTimeoutMs: settings.chunkTimeoutMs
+    }).pipe(
       Layer.provide(NodeHttpClient.layerUndici)
     )
 
@@ -71,7 +75,7 @@ export const layer = (settings: Settings) => {
       : Layer.empty
   )
 
-  const Pipeline = Synthesis.layer(settings).pipe(
+  const Pipeline = Synthesis.layer.pipe(
     Layer.provide(RateLimits.layer(settings.rateLimits)),
     Layer.provideMerge(Accounting.layer(settings))
   )

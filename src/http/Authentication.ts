@@ -3,9 +3,10 @@
  *
  * Browsers and proxies put tokens in many places; only the `Authorization` header is read here.
  */
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, References } from "effect"
 import type { HttpServerResponse } from "effect/http"
 import type { HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+import type { RequestId } from "../domain/Ids.ts"
 import { missing } from "../domain/Permission.ts"
 import type { AuthUser } from "../domain/Permission.ts"
 import { Identity } from "../services/Identity.ts"
@@ -24,6 +25,15 @@ const actionOf = ({ endpoint, group }: Target) => `${group.identifier}.${endpoin
 /** What the audit row says of a reply. */
 const outcomeOf = ({ status }: HttpServerResponse.HttpServerResponse) =>
   status < 400 ? "allowed" as const : status === 403 ? "denied" as const : "failed" as const
+
+/** What the caller adds to what the request carries along, in one piece. */
+const contextOf = (caller: Caller["Service"], requestId: RequestId) => {
+  const { tenantId, userId } = caller.user
+  return Context.make(Caller, caller).pipe(
+    Context.add(References.CurrentLogAnnotations, { request_id: requestId, tenant_id: tenantId }),
+    Context.add(References.TracerSpanAnnotations, { request_id: requestId, tenant_id: tenantId, user_id: userId })
+  )
+}
 
 export const layer = Layer.effect(
   Authentication,
@@ -58,14 +68,13 @@ export const layer = Layer.effect(
               return Effect.andThen(audit(user, target, null, "denied"), Envelope.failed(denied))
             }
             const caller = { user, resourceId: null as string | null }
-            return handler.pipe(
-              Effect.provideService(Caller, caller),
-              Effect.annotateSpans({ tenant_id: user.tenantId, user_id: user.userId }),
-              Effect.annotateLogs({ tenant_id: user.tenantId }),
-              Effect.onExit((exit) =>
-                audit(user, target, caller.resourceId, exit._tag === "Success" ? outcomeOf(exit.value) : "failed")
-              )
-            )
+            return Effect.flatMap(CurrentRequestId, (requestId) =>
+              handler.pipe(
+                Effect.provideContext(contextOf(caller, requestId)),
+                Effect.onExit((exit) =>
+                  audit(user, target, caller.resourceId, exit._tag === "Success" ? outcomeOf(exit.value) : "failed")
+                )
+              ))
           }
         })
     })

@@ -119,9 +119,7 @@ export const layer = HttpRouter.middleware(
             Effect.flatMap(inEnvelope),
             Effect.catchCause(recover),
             Effect.map(HttpServerResponse.setHeader("x-request-id", requestId)),
-            Effect.annotateLogs({ request_id: requestId }),
-            Effect.annotateSpans({ request_id: requestId }),
-            Effect.provideService(RequestId.CurrentRequestId, requestId)
+            Effect.provideContext(RequestId.context(requestId))
           ))
     ),
   { global: true }

@@ -12,7 +12,8 @@ export class Silence extends Schema.TaggedError<Silence>()("Silence", { waitedMs
 /** The next messages (at least one), the call's end as `Cause.Done`, or its error. */
 export type Take<A> = Effect.Effect<readonly [A, ...Array<A>], ServiceError | Silence | Cause.Done>
 
-export const make = <A>(call: ClientReadableStream<A>, silenceMsMax: number): Take<A> => {
+/** Takes, waiting for at most `silenceMsMax`. */
+export const make = <A>(call: ClientReadableStream<A>): (silenceMsMax: number) => Take<A> => {
   let wake: (() => void) | undefined
   let end: Effect.Effect<never, ServiceError | Silence | Cause.Done> | undefined
   const notify = () => {
@@ -52,26 +53,28 @@ export const make = <A>(call: ClientReadableStream<A>, silenceMsMax: number): Ta
   }
 
   // A plain timer, and only while there is nothing to read: racing each take against a clock costs two fibers a batch.
-  const wait = Effect.callback<void, Silence>((resume) => {
-    const timer = setTimeout(() => {
-      wake = undefined
-      resume(Effect.fail(new Silence({ waitedMs: silenceMsMax })))
-    }, silenceMsMax)
-    wake = () => {
-      clearTimeout(timer)
-      resume(Effect.void)
-    }
-    return Effect.sync(() => {
-      clearTimeout(timer)
-      wake = undefined
+  const wait = (silenceMsMax: number) =>
+    Effect.callback<void, Silence>((resume) => {
+      const timer = setTimeout(() => {
+        wake = undefined
+        resume(Effect.fail(new Silence({ waitedMs: silenceMsMax })))
+      }, silenceMsMax)
+      wake = () => {
+        clearTimeout(timer)
+        resume(Effect.void)
+      }
+      return Effect.sync(() => {
+        clearTimeout(timer)
+        wake = undefined
+      })
     })
-  })
 
-  const take: Take<A> = Effect.suspend(() => {
-    const batch = drain()
-    if (batch !== undefined) return Effect.succeed(batch)
-    if (end !== undefined) return end
-    return Effect.andThen(wait, take)
-  })
+  const take = (silenceMsMax: number): Take<A> =>
+    Effect.suspend(() => {
+      const batch = drain()
+      if (batch !== undefined) return Effect.succeed(batch)
+      if (end !== undefined) return end
+      return Effect.andThen(wait(silenceMsMax), take(silenceMsMax))
+    })
   return take
 }

@@ -21,7 +21,9 @@ export interface RelayOptions {
   readonly model: string
   /** Preset speakers; when empty they are asked of the relay. */
   readonly voices: ReadonlyArray<string>
-  /** Longest silence between two pieces of a reply. */
+  /** Longest wait for a reply to begin. */
+  readonly firstAudioTimeoutMs: number
+  /** Longest silence between two pieces of it. */
   readonly chunkTimeoutMs: number
 }
 
@@ -75,7 +77,11 @@ export class RelayDispatcher extends Context.Service<RelayDispatcher, {
               ...(request.params.instructions === undefined ? {} : { instructions: request.params.instructions })
             }),
             client.execute,
-            Effect.mapError(() => new BackendUnavailable({ reasons: ["B cannot serve the call: the relay is away."] }))
+            Effect.mapError(() => new BackendUnavailable({ reasons: ["B cannot serve the call: the relay is away."] })),
+            Effect.timeoutOrElse({
+              duration: options.firstAudioTimeoutMs,
+              orElse: () => Effect.fail(new BackendTimeout({ backend: "B", waitedMs: options.firstAudioTimeoutMs }))
+            })
           )
           if (response.status !== 200) return yield* refused(response)
           const contentType = response.headers["content-type"] ?? ""

@@ -1,7 +1,7 @@
 /** Backend A: one gRPC call to an engine node. Closing the scope cancels the call, and with it the engine's work. */
 import { Metadata, status } from "@grpc/grpc-js"
 import type { ServiceError } from "@grpc/grpc-js"
-import { Cause, Context, Effect, Layer, Stream } from "effect"
+import { Cause, Clock, Context, Effect, Layer, Stream } from "effect"
 import type { Scope } from "effect"
 import type { Availability } from "../domain/BackendPolicy.ts"
 import {
@@ -28,7 +28,9 @@ export class ScaiInferDispatcher extends Context.Service<ScaiInferDispatcher, {
   readonly active: () => number
 }>()("scaispeak/ScaiInferDispatcher") {
   static readonly layer = (options: {
-    /** Longest silence between two messages of a node, once it has accepted a call. */
+    /** Longest wait for the first audio of a call. */
+    readonly firstAudioTimeoutMs: number
+    /** Longest silence between two messages after that. */
     readonly chunkTimeoutMs: number
   }) =>
     Layer.effect(
@@ -55,8 +57,9 @@ export class ScaiInferDispatcher extends Context.Service<ScaiInferDispatcher, {
                 call.cancel()
               })
           )
-          const take = EventReader.make(call, options.chunkTimeoutMs)
-          const { header, rest } = yield* accepted(take)
+          const take = EventReader.make(call)
+          const deadline = (yield* Clock.currentTimeMillis) + options.firstAudioTimeoutMs
+          const { header, rest } = yield* accepted(take(options.firstAudioTimeoutMs))
           return {
             backend: "A" as const,
             nodeId: node.info?.nodeId ?? node.address,
@@ -64,7 +67,7 @@ export class ScaiInferDispatcher extends Context.Service<ScaiInferDispatcher, {
             model: `${header.model} ${header.modelVersion}`.trim(),
             sampleRate: header.sampleRate,
             ignoredParams: header.ignoredParams,
-            audio: chunks(take, rest)
+            audio: chunks(take, rest, deadline, options.chunkTimeoutMs)
           }
         })
 
@@ -109,11 +112,18 @@ const accepted = Effect.fnUntraced(function*(take: EventReader.Take<SynthesizeEv
 })
 
 const chunks = (
-  take: EventReader.Take<SynthesizeEvent>,
-  early: ReadonlyArray<SynthesizeEvent>
+  take: (silenceMsMax: number) => EventReader.Take<SynthesizeEvent>,
+  early: ReadonlyArray<SynthesizeEvent>,
+  firstAudioBy: number,
+  chunkTimeoutMs: number
 ): Stream.Stream<PcmChunk, DispatchRefusal> => {
   let stash = early
+  let heard = false
   let finished = false
+  const next = Effect.flatMap(
+    Clock.currentTimeMillis,
+    (now) => take(heard ? chunkTimeoutMs : Math.max(1, firstAudioBy - now))
+  )
   const pull: Effect.Effect<readonly [PcmChunk, ...Array<PcmChunk>], DispatchRefusal | Cause.Done> = Effect.suspend(
     () => {
       if (stash.length > 0) {
@@ -121,7 +131,7 @@ const chunks = (
         stash = []
         return emit(events)
       }
-      return Effect.matchEffect(take, {
+      return Effect.matchEffect(next, {
         onSuccess: emit,
         onFailure: (error): Effect.Effect<never, DispatchRefusal | Cause.Done> => {
           if (!Cause.isDone(error)) return Effect.fail(toFailure(error))
@@ -133,6 +143,7 @@ const chunks = (
   )
   const emit = (events: ReadonlyArray<SynthesizeEvent>) => {
     const [first, ...more] = toChunks(events)
+    heard ||= events.some(({ event }) => event?.$case === "audio")
     finished ||= events.some(({ event }) => event?.$case === "done")
     return first === undefined ? pull : Effect.succeed([first, ...more] as const)
   }

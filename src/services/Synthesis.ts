@@ -5,12 +5,12 @@
  * scope closes. A refusal at any step has touched no backend and leaves no hold. Closing the scope, at any time, stops
  * the backend's work. A call moves to the next allowed backend only while nothing of it has been heard.
  */
-import { Cause, Clock, Context, Duration, Effect, Exit, Layer, Scope, Stream } from "effect"
+import { Cause, Clock, Context, Effect, Exit, Layer, Scope, Stream } from "effect"
 import type { Pull } from "effect"
 import { millisOfBytes } from "../domain/AudioFormat.ts"
 import { decide } from "../domain/BackendPolicy.ts"
 import type { Backend, BackendPreference } from "../domain/BackendPolicy.ts"
-import { BackendFailed, BackendTimeout, BackendUnavailable } from "../domain/Failure.ts"
+import { BackendFailed, BackendUnavailable } from "../domain/Failure.ts"
 import type { DispatchFailure, Failure, InvalidRequest } from "../domain/Failure.ts"
 import type { RequestId, SynthesisId, VoiceId } from "../domain/Ids.ts"
 import type { PcmChunk } from "../domain/PcmChunk.ts"
@@ -76,77 +76,72 @@ export interface Speech {
 export class Synthesis extends Context.Service<Synthesis, {
   readonly speak: (request: SynthesisRequest) => Effect.Effect<Speech, Failure, Scope.Scope>
 }>()("scaispeak/Synthesis") {
-  static readonly layer = (options: {
-    /** Longest wait for a backend's first audio, per attempt. */
-    readonly firstAudioTimeoutMs: number
-  }) =>
-    Layer.effect(
-      Synthesis,
-      Effect.gen(function*() {
-        const policies = yield* PolicyResolver
-        const voices = yield* VoiceRepo
-        const limits = yield* RateLimits
-        const accounting = yield* Accounting
-        const dispatchers = { A: yield* ScaiInferDispatcher, B: yield* RelayDispatcher }
+  static readonly layer = Layer.effect(
+    Synthesis,
+    Effect.gen(function*() {
+      const policies = yield* PolicyResolver
+      const voices = yield* VoiceRepo
+      const limits = yield* RateLimits
+      const accounting = yield* Accounting
+      const dispatchers = { A: yield* ScaiInferDispatcher, B: yield* RelayDispatcher }
 
-        const speak = Effect.fnUntraced(function*(request: SynthesisRequest) {
-          const { caller } = request
-          const policy = yield* policies.resolve(caller.tenantId).pipe(step("synthesis.policy"))
-          const voice = yield* voices.find(caller, request.voiceId).pipe(step("synthesis.voice"))
-          const refusal = notReady(voice)
-          if (refusal !== undefined) return yield* refusal
-          yield* limits.check(caller)
+      const speak = Effect.fnUntraced(function*(request: SynthesisRequest) {
+        const { caller } = request
+        const policy = yield* policies.resolve(caller.tenantId).pipe(step("synthesis.policy"))
+        const voice = yield* voices.find(caller, request.voiceId).pipe(step("synthesis.voice"))
+        const refusal = notReady(voice)
+        if (refusal !== undefined) return yield* refusal
+        yield* limits.check(caller)
 
-          const synthesisId = yield* makeId("syn")
-          const characters = codePoints(request.text)
-          const { facts } = yield* accounting.hold({ ...request, synthesisId, characters })
+        const synthesisId = yield* makeId("syn")
+        const characters = codePoints(request.text)
+        const { facts } = yield* accounting.hold({ ...request, synthesisId, characters })
 
-          const decision = decide(policy, request.preference, {
-            A: dispatchers.A.availability(voice),
-            B: dispatchers.B.availability(voice)
-          })
-          if (decision.candidates.length === 0) return yield* new BackendUnavailable({ reasons: decision.reasons })
+        const decision = decide(policy, request.preference, {
+          A: dispatchers.A.availability(voice),
+          B: dispatchers.B.availability(voice)
+        })
+        if (decision.candidates.length === 0) return yield* new BackendUnavailable({ reasons: decision.reasons })
 
-          const startedAt = yield* Clock.currentTimeMillis
-          const heard = yield* firstHeard(decision.candidates, (backend) => {
-            facts.backend = backend
-            return attempt(
-              dispatchers[backend].dispatch({
-                requestId: synthesisId,
-                text: request.text,
-                voice,
-                language: request.languageHint ?? voice.languagePrimary,
-                params: merge(voice.defaults, request.params)
-              }).pipe(step("synthesis.dispatch", { backend })),
-              backend,
-              options.firstAudioTimeoutMs
-            )
-          }).pipe(Effect.tapError((failure) => Effect.sync(() => fail(facts, failure))))
-          const { dispatched } = heard
-          facts.firstAudioMs = (yield* Clock.currentTimeMillis) - startedAt
-          facts.nodeId = dispatched.nodeId
-          facts.engine = dispatched.engine
-          facts.model = dispatched.model
+        const startedAt = yield* Clock.currentTimeMillis
+        const heard = yield* firstHeard(decision.candidates, (backend) => {
+          facts.backend = backend
+          return attempt(
+            dispatchers[backend].dispatch({
+              requestId: synthesisId,
+              text: request.text,
+              voice,
+              language: request.languageHint ?? voice.languagePrimary,
+              params: merge(voice.defaults, request.params)
+            }).pipe(step("synthesis.dispatch", { backend })),
+            backend
+          )
+        }).pipe(Effect.tapError((failure) => Effect.sync(() => fail(facts, failure))))
+        const { dispatched } = heard
+        facts.firstAudioMs = (yield* Clock.currentTimeMillis) - startedAt
+        facts.nodeId = dispatched.nodeId
+        facts.engine = dispatched.engine
+        facts.model = dispatched.model
 
-          const plan: SynthesisPlan = {
-            synthesisId,
-            voice,
-            characters,
-            backend: dispatched.backend,
-            nodeId: dispatched.nodeId,
-            engine: dispatched.engine,
-            model: dispatched.model,
-            sampleRate: dispatched.sampleRate,
-            ignoredParams: dispatched.ignoredParams,
-            reasons: decision.reasons
-          }
-          const metered = meter(heard, facts)
-          return { plan, audio: request.wordTimes ? withWordTimes(metered, request.text, facts) : metered }
-        }, step("Synthesis.speak"))
+        const plan: SynthesisPlan = {
+          synthesisId,
+          voice,
+          characters,
+          backend: dispatched.backend,
+          nodeId: dispatched.nodeId,
+          engine: dispatched.engine,
+          model: dispatched.model,
+          sampleRate: dispatched.sampleRate,
+          ignoredParams: dispatched.ignoredParams,
+          reasons: decision.reasons
+        }
+        const metered = meter(heard, facts)
+        return { plan, audio: request.wordTimes ? withWordTimes(metered, request.text, facts) : metered }
+      }, step("Synthesis.speak"))
 
-        return Synthesis.of({ speak })
-      })
-    )
+      return Synthesis.of({ speak })
+    })
+  )
 }
 
 type AudioPull = Pull.Pull<readonly [PcmChunk, ...Array<PcmChunk>], SpeechFailure>
@@ -178,8 +173,7 @@ const firstHeard = Effect.fnUntraced(function*(
 /** Dispatches in a scope of its own, closed at once on failure, and waits for the first sound. */
 const attempt = (
   dispatch: Effect.Effect<Dispatched, SpeechFailure, Scope.Scope>,
-  backend: Backend,
-  timeoutMs: number
+  backend: Backend
 ): Effect.Effect<Heard, SpeechFailure, Scope.Scope> =>
   Effect.flatMap(Effect.scope, (parent) =>
     Effect.flatMap(Scope.fork(parent), (scope) =>
@@ -189,10 +183,6 @@ const attempt = (
         const first = yield* firstSound(pull, backend).pipe(step("synthesis.first_audio"))
         return { dispatched, first, pull }
       }).pipe(
-        Effect.timeoutOrElse({
-          duration: Duration.millis(timeoutMs),
-          orElse: () => Effect.fail(new BackendTimeout({ backend, waitedMs: timeoutMs }))
-        }),
         Scope.provide(scope),
         Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
       )))

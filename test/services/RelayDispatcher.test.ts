@@ -20,6 +20,7 @@ const dispatcherAt = (url: string, voices: ReadonlyArray<string> = []) =>
     apiKey: Redacted.make("sk-relay"),
     model: "tts-1",
     voices,
+    firstAudioTimeoutMs: 1000,
     chunkTimeoutMs: 1000
   }).pipe(
     Layer.provide(NodeHttpClient.layerUndici)
@@ -93,6 +94,7 @@ layer(Dispatcher, { excludeTestServices: true })("RelayDispatcher", (it) => {
       ["late", "BackendTimeout"],
       ["broken", "BackendFailed"],
       ["excuse", "BackendFailed"],
+      ["mute", "BackendTimeout"],
       ["stall", "BackendTimeout"]
     ] as const
   )("maps a relay that is %s to %s", ([speaker, tag]) =>

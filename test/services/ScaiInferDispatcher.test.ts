@@ -21,7 +21,9 @@ const setUp = Effect.gen(function*() {
   const node = yield* ScriptedNode.make
   const registryLayer = NodeRegistry.layer({ addresses: [node.address] })
   const context = yield* Layer.build(
-    ScaiInferDispatcher.layer({ chunkTimeoutMs: 500 }).pipe(Layer.provideMerge(registryLayer))
+    ScaiInferDispatcher.layer({ firstAudioTimeoutMs: 1000, chunkTimeoutMs: 500 }).pipe(
+      Layer.provideMerge(registryLayer)
+    )
   )
   const dispatcher = yield* Effect.provideContext(ScaiInferDispatcher, context)
   yield* Effect.repeat(

@@ -54,6 +54,8 @@ const added = async (
   // Each caller takes turns, and each way goes first as often as the other.
   const caller = async (count: number, through: Array<number>, straight: Array<number>) => {
     for (let i = 0; i < count; i++) {
+      // Callers that answer to one clock would come in bursts of all of them.
+      await new Promise((resume) => setTimeout(resume, atOnce > 1 ? Math.random() * 50 : 0))
       if (i % 2 === 0) straight.push(await direct(client, preset))
       through.push(await speak())
       if (i % 2 === 1) straight.push(await direct(client, preset))

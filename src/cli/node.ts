@@ -1,7 +1,6 @@
 /** `scaispeak node`: an engine node by itself. Prints `{"address":"host:port"}` once it listens. */
-import { Effect, Option } from "effect"
-import { hostname } from "node:os"
-import { availableParallelism } from "node:os"
+import { Effect, Layer, Option } from "effect"
+import { availableParallelism, hostname } from "node:os"
 import { Config } from "../Config.ts"
 import { NodeProgram } from "../engine/NodeProgram.ts"
 import * as Telemetry from "../Telemetry.ts"
@@ -31,5 +30,5 @@ export const node = (flags: { readonly listen: Option.Option<string>; readonly e
       const { address } = yield* NodeProgram
       process.stdout.write(`${JSON.stringify({ address })}\n`)
       yield* flags.embedded ? orphaned : Effect.never
-    }).pipe(Effect.provide(program), Effect.provide(Telemetry.layer(settings)))
+    }).pipe(Effect.provide(Layer.provideMerge(program, Telemetry.layer(settings))))
   }).pipe(Effect.provide(Config.layer))

@@ -70,7 +70,7 @@ const greet = Effect.fnUntraced(function*(settings: Settings) {
 export const serve = Effect.gen(function*() {
   const settings = yield* Config
   const Greeting = Layer.effectDiscard(Effect.forkScoped(greet(settings)))
-  yield* Layer.launch(
+  return yield* Layer.launch(
     Greeting.pipe(Layer.provide(Server.layer(settings)), Layer.provide(Telemetry.layer(settings)))
   ).pipe(
     Effect.mapError((error) => error._tag === "ServeError" && isTaken(error.cause) ? new PortTaken(settings) : error)

@@ -1,6 +1,6 @@
 /** `scaispeak speak "text" -o file`: a client of a running server, with its progress on standard error. */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import { Console, Effect, Option, Redacted, Schema, Stream } from "effect"
+import { Console, Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { spawn } from "node:child_process"
 import { open, readFile, rename, rm } from "node:fs/promises"
@@ -95,8 +95,7 @@ export const speak = (flags: {
   }).pipe(
     Effect.catchTag("HttpClientError", (error) =>
       new SpeakFailed({ message: `The server cannot be reached: ${error.message}` })),
-    Effect.provide(NodeHttpClient.layerUndici),
-    Effect.provide(Config.layer)
+    Effect.provide(Layer.merge(NodeHttpClient.layerUndici, Config.layer))
   )
 
 const Listed = Schema.Struct({

@@ -58,7 +58,7 @@ export const layer = (options: { readonly command: readonly [string, ...Array<st
           Effect.catchTag("SchemaError", Effect.die)
         )
         yield* registry.watch(address)
-        yield* exited
+        return yield* exited
       }).pipe(
         Effect.scoped,
         Effect.tapError(({ code }) => Effect.logError("embedded node ended", { code })),

@@ -5,7 +5,7 @@
  */
 import { credentials, Metadata } from "@grpc/grpc-js"
 import type { ServiceError } from "@grpc/grpc-js"
-import { Context, Effect, Layer, PubSub, Random, Stream } from "effect"
+import { Clock, Context, Effect, Layer, PubSub, Random, Stream } from "effect"
 import type { Scope } from "effect"
 import type { Availability } from "../domain/BackendPolicy.ts"
 import { BackendUnavailable } from "../domain/Failure.ts"
@@ -133,13 +133,15 @@ const unary = <A>(
     cancel: () => void
   }
 ) =>
-  Effect.callback<A, ServiceError>((resume) => {
-    const call = send(new Metadata(), { deadline: Date.now() + pollTimeoutMillis }, (error, value) =>
-      resume(error ? Effect.fail(error) : Effect.succeed(value)))
-    return Effect.sync(() =>
-      call.cancel()
-    )
-  })
+  Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    Effect.callback<A, ServiceError>((resume) => {
+      const call = send(
+        new Metadata(),
+        { deadline: now + pollTimeoutMillis },
+        (error, value) => resume(error ? Effect.fail(error) : Effect.succeed(value))
+      )
+      return Effect.sync(() => call.cancel())
+    }))
 
 const getInfo = (client: AudioServiceClient) =>
   unary<GetInfoResponse>((metadata, deadline, done) => client.getInfo({}, metadata, deadline, done))

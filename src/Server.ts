@@ -89,6 +89,6 @@ export const layer = (settings: Settings) => {
     Layer.provide(Background),
     Layer.provideMerge(Layer.mergeAll(Backends, Callers)),
     Layer.provideMerge(State),
-    Layer.provide(Outside)
+    Layer.provideMerge(Outside)
   )
 }

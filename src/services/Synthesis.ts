@@ -5,13 +5,12 @@
  * scope closes. A refusal at any step has touched no backend and leaves no hold. Closing the scope, at any time, stops
  * the backend's work. A call moves to the next allowed backend only while nothing of it has been heard.
  */
-import { Cause, Clock, Context, Effect, Exit, Layer, Scope, Stream } from "effect"
-import type { Pull } from "effect"
-import { millisOfBytes } from "../domain/AudioFormat.ts"
+import { Clock, Context, Effect, Layer } from "effect"
+import type { Scope, Stream } from "effect"
 import { decide } from "../domain/BackendPolicy.ts"
 import type { Backend, BackendPreference } from "../domain/BackendPolicy.ts"
-import { BackendFailed, BackendUnavailable } from "../domain/Failure.ts"
-import type { DispatchFailure, Failure, InvalidRequest } from "../domain/Failure.ts"
+import { BackendUnavailable } from "../domain/Failure.ts"
+import type { Failure } from "../domain/Failure.ts"
 import type { RequestId, SynthesisId, VoiceId } from "../domain/Ids.ts"
 import type { PcmChunk } from "../domain/PcmChunk.ts"
 import type { AuthUser } from "../domain/Permission.ts"
@@ -20,15 +19,15 @@ import { merge } from "../domain/SpeechParams.ts"
 import type { SpeechParams } from "../domain/SpeechParams.ts"
 import { notReady } from "../domain/Voice.ts"
 import type { Voice } from "../domain/Voice.ts"
-import { estimate } from "../domain/WordTimes.ts"
 import { Accounting } from "./Accounting.ts"
-import type { HoldFacts } from "./Accounting.ts"
-import type { Dispatched } from "./Dispatch.ts"
+import type { DispatchRefusal } from "./Dispatch.ts"
 import { makeId } from "./Ids.ts"
 import { PolicyResolver } from "./PolicyResolver.ts"
 import { RateLimits } from "./RateLimits.ts"
 import { RelayDispatcher } from "./RelayDispatcher.ts"
 import { ScaiInferDispatcher } from "./ScaiInferDispatcher.ts"
+import { attempt, firstHeard } from "./Synthesis/FirstSound.ts"
+import { fail, meter, withWordTimes } from "./Synthesis/Meter.ts"
 import { step } from "./Trace.ts"
 import { VoiceRepo } from "./VoiceRepo.ts"
 
@@ -64,13 +63,10 @@ export interface SynthesisPlan {
   readonly reasons: ReadonlyArray<string>
 }
 
-/** What can break the audio after it has begun. */
-export type SpeechFailure = DispatchFailure | InvalidRequest
-
 export interface Speech {
   readonly plan: SynthesisPlan
   /** To be run once. Its first chunk is already here. */
-  readonly audio: Stream.Stream<PcmChunk, SpeechFailure>
+  readonly audio: Stream.Stream<PcmChunk, DispatchRefusal>
 }
 
 export class Synthesis extends Context.Service<Synthesis, {
@@ -141,108 +137,5 @@ export class Synthesis extends Context.Service<Synthesis, {
 
       return Synthesis.of({ speak })
     })
-  )
-}
-
-type AudioPull = Pull.Pull<readonly [PcmChunk, ...Array<PcmChunk>], SpeechFailure>
-
-/** A backend that has been heard: its first chunks, and how to get the rest. */
-interface Heard {
-  readonly dispatched: Dispatched
-  readonly first: readonly [PcmChunk, ...Array<PcmChunk>]
-  readonly pull: AudioPull
-}
-
-/** Tries backends in order until one is heard; a refusal that another backend cannot mend ends the search. */
-const firstHeard = Effect.fnUntraced(function*(
-  [backend, ...others]: ReadonlyArray<Backend>,
-  attempt: (backend: Backend) => Effect.Effect<Heard, SpeechFailure, Scope.Scope>
-): Effect.fn.Return<Heard, SpeechFailure, Scope.Scope> {
-  const heard = attempt(backend!)
-  if (others.length === 0) return yield* heard
-  return yield* Effect.catchIf(
-    heard,
-    (failure) => failure._tag !== "InvalidRequest",
-    (failure) =>
-      Effect.logWarning("backend passed over", { backend, code: failure.code }).pipe(
-        Effect.andThen(firstHeard(others, attempt))
-      )
-  )
-})
-
-/** Dispatches in a scope of its own, closed at once on failure, and waits for the first sound. */
-const attempt = (
-  dispatch: Effect.Effect<Dispatched, SpeechFailure, Scope.Scope>,
-  backend: Backend
-): Effect.Effect<Heard, SpeechFailure, Scope.Scope> =>
-  Effect.flatMap(Effect.scope, (parent) =>
-    Effect.flatMap(Scope.fork(parent), (scope) =>
-      Effect.gen(function*() {
-        const dispatched = yield* dispatch
-        const pull: AudioPull = yield* Stream.toPull(dispatched.audio)
-        const first = yield* firstSound(pull, backend).pipe(step("synthesis.first_audio"))
-        return { dispatched, first, pull }
-      }).pipe(
-        Scope.provide(scope),
-        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
-      )))
-
-/** The first chunks with sound in them. A backend that ends in silence has failed, whatever it says. */
-const firstSound = (
-  pull: AudioPull,
-  backend: Backend
-): Effect.Effect<readonly [PcmChunk, ...Array<PcmChunk>], SpeechFailure> =>
-  Effect.catchIf(
-    Effect.flatMap(pull, (chunks) =>
-      chunks.some(({ pcm }) => pcm.length > 0)
-        ? Effect.succeed(chunks)
-        : Effect.map(firstSound(pull, backend), (more) => [...chunks, ...more] as const)),
-    Cause.isDone,
-    () => Effect.fail(new BackendFailed({ backend, cause: new Error("The backend ended without sound.") }))
-  ) as Effect.Effect<readonly [PcmChunk, ...Array<PcmChunk>], SpeechFailure>
-
-/** Passes audio on, keeping the account of it. */
-const meter = ({ dispatched, first, pull }: Heard, facts: HoldFacts) => {
-  let bytes = 0
-  const count = (chunks: readonly [PcmChunk, ...Array<PcmChunk>]) => {
-    for (const { pcm } of chunks) bytes += pcm.length
-    facts.audioMs = millisOfBytes(bytes, dispatched.sampleRate)
-    return chunks
-  }
-  let early: Heard["first"] | undefined = first
-  const next: AudioPull = Effect.suspend(() => {
-    if (early === undefined) return Effect.map(pull, count)
-    const chunks = early
-    early = undefined
-    return Effect.succeed(count(chunks))
-  })
-  return Stream.fromPull(Effect.succeed(next)).pipe(
-    Stream.onExit((exit) =>
-      Effect.sync(() => {
-        if (Exit.isSuccess(exit)) facts.outcome = "completed"
-        else {
-          const failure = exit.cause.reasons.find(Cause.isFailReason)?.error
-          if (failure !== undefined) fail(facts, failure)
-        }
-      })
-    )
-  )
-}
-
-const fail = (facts: HoldFacts, failure: Pick<Failure, "code">) => {
-  facts.outcome = "failed"
-  facts.errorCode = failure.code
-}
-
-/** Where the backend gave no word times, estimates them once the length is known and sends them with a last, empty chunk. */
-const withWordTimes = (audio: Stream.Stream<PcmChunk, SpeechFailure>, text: string, facts: HoldFacts) => {
-  let native = false
-  return audio.pipe(
-    Stream.tap(({ words }) => Effect.sync(() => (native ||= words.length > 0))),
-    Stream.concat(
-      Stream.suspend(() =>
-        native ? Stream.empty : Stream.make({ pcm: new Uint8Array(0), words: estimate(text, facts.audioMs ?? 0) })
-      )
-    )
   )
 }

@@ -1,8 +1,12 @@
 /** Bad input, each with its exact code, its field, and nothing dispatched. */
 import { layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Context, Effect } from "effect"
+import { SqlClient } from "effect/sql"
 import assert from "node:assert/strict"
+import { TenantId, UserId, VoiceId } from "../../src/domain/Ids.ts"
+import { encode } from "../../src/services/sql/VoiceRow.ts"
 import { get, idle, send, TestServer } from "../layers/TestServer.ts"
+import { voice } from "../layers/voices.ts"
 
 const good = { text: "Anything.", voice_id: "vox_scripted_say" }
 
@@ -58,6 +62,28 @@ layer(TestServer.layer({ SCAISPEAK_BODY_LIMIT_BYTES: "500000" }), { excludeTestS
 
   it.effect("a voice of nobody", () =>
     refused({ body: { ...good, voice_id: "vox_none" } }, 404, "SCAISPEAK_VOICE_NOT_FOUND"))
+  it.effect("another tenant's voice and a colleague's own, in the very words for a voice of nobody", () =>
+    Effect.gen(function*() {
+      const { context, key, url } = yield* TestServer
+      const sql = Context.get(context, SqlClient.SqlClient)
+      const theirs = { kind: "cloned", preset: null, ownerUserId: UserId.make("bob") } as const
+      const hidden = [
+        voice({ ...theirs, voiceId: VoiceId.make("vox_globex"), scope: "tenant", tenantId: TenantId.make("globex") }),
+        voice({ ...theirs, voiceId: VoiceId.make("vox_bobs"), scope: "user", tenantId: TenantId.make("acme") })
+      ]
+      for (const each of hidden) yield* sql`INSERT INTO voices ${sql.insert(encode(each))}`
+      const ada = yield* key("acme", "ada", "tenant_admin")
+      const same = { "x-request-id": "same" }
+      const absent = yield* send("POST", `${url}/speak`, { ...good, voice_id: "vox_none" }, ada, same)
+      for (const { voiceId } of hidden) {
+        const spoken = yield* send("POST", `${url}/speak`, { ...good, voice_id: voiceId }, ada, same)
+        assert.equal(spoken.status, 404)
+        assert.deepEqual(spoken.json, absent.json)
+        const seen = yield* get(`${url}/voices/${voiceId}`, ada, same)
+        assert.deepEqual([seen.status, seen.json], [404, absent.json])
+      }
+      yield* idle
+    }))
   it.effect("an unknown field", () => refused({ body: { ...good, vioce: 1 } }, 422, "VALIDATION_ERROR", ["vioce"]))
   it.effect("empty text", () => refused({ body: { ...good, text: "" } }, 422, "VALIDATION_ERROR", ["text"]))
   it.effect("100 001 characters", () =>

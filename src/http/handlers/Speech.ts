@@ -5,7 +5,6 @@ import { HttpApiBuilder } from "effect/http-api"
 import { createHash } from "node:crypto"
 import { formats, millisOfBytes } from "../../domain/AudioFormat.ts"
 import { InvalidRequest, SaveToRequiresJwt } from "../../domain/Failure.ts"
-import type { StorageUnavailable } from "../../domain/Failure.ts"
 import type { SpokenWord } from "../../domain/PcmChunk.ts"
 import type { AuthUser } from "../../domain/Permission.ts"
 import type { SpeakRequest } from "../../domain/SpeakRequest.ts"
@@ -19,6 +18,7 @@ import { Caller } from "../api/Caller.ts"
 import { SpeakReply } from "../api/Speech.ts"
 import { Ok } from "../api/Wire.ts"
 import * as Envelope from "../Envelope.ts"
+import { keeping } from "../KeptReply.ts"
 import { CurrentRequestId } from "../RequestId.ts"
 
 export const layer = HttpApiBuilder.group(
@@ -161,28 +161,3 @@ const jsonReply = Effect.fnUntraced(function*(
 })
 
 const encodeReply = HttpServerResponse.schemaJson(Ok(SpeakReply))
-
-/** Answers with `response` and keeps what was answered. A reply that cannot be kept is still a reply: the next is made anew. */
-const keeping = (
-  response: HttpServerResponse.HttpServerResponse,
-  save: (body: Uint8Array) => Effect.Effect<void, StorageUnavailable>
-): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-  const keep = (body: Uint8Array) =>
-    Effect.catch(save(body), ({ cause, store }) => Effect.logWarning("reply not kept", { store, cause: String(cause) }))
-  const { body } = response
-  switch (body._tag) {
-    case "Uint8Array":
-      return Effect.as(keep(body.body), response)
-    case "Stream": {
-      const chunks: Array<Uint8Array> = []
-      const kept = body.stream.pipe(
-        Stream.tap((chunk) => Effect.sync(() => chunks.push(chunk))),
-        // The claim is withdrawn when the request's scope closes: what is kept must be kept before the end.
-        Stream.concat(Stream.fromEffectDrain(Effect.suspend(() => keep(Buffer.concat(chunks)))))
-      )
-      return Effect.succeed(HttpServerResponse.stream(kept, response))
-    }
-    default:
-      return Effect.die(new Error(`A reply of ${body._tag} cannot be kept.`))
-  }
-}

@@ -37,7 +37,7 @@ const memory = async (pid: number): Promise<ReadonlyArray<string>> => {
     processes.flatMap((process) =>
       process?.parent !== parent ? [] : [
         ...(process.command.some((part) => part.endsWith("main.ts"))
-          ? [`${process.command.includes("node") ? "node" : "server"} ${process.mib} MiB`]
+          ? [`${process.command.includes("--embedded") ? "node" : "server"} ${process.mib} MiB`]
           : []),
         ...below(process.pid)
       ]

@@ -9,6 +9,8 @@ import { mount } from "../http/Api.ts"
 import * as Server from "../Server.ts"
 import * as BootstrapKey from "../services/BootstrapKey.ts"
 import { NodeRegistry } from "../services/NodeRegistry.ts"
+import { RelayDispatcher } from "../services/RelayDispatcher.ts"
+import { ScaiInferDispatcher } from "../services/ScaiInferDispatcher.ts"
 import { VoiceRepo } from "../services/VoiceRepo.ts"
 import * as Telemetry from "../Telemetry.ts"
 
@@ -22,15 +24,19 @@ const isTaken = (cause: unknown) => (cause as NodeJS.ErrnoException | undefined)
 /** Anybody will do: preset voices are global. */
 const nobody = { tenantId: TenantId.make("default"), userId: UserId.make("admin") }
 
-/** A voice to greet with, once one is there. Undefined when no backend brings one within the patience of a reader. */
-const firstVoice = Effect.gen(function*() {
+/**
+ * A voice to greet with, once a backend can speak it: the library remembers voices of nodes that are still starting.
+ * Undefined when there is none within the patience of a reader.
+ */
+const speakableVoice = Effect.gen(function*() {
   const voices = yield* VoiceRepo
-  const { items } = yield* voices.list(nobody, { kind: "preset", limit: 1 })
-  return items[0] === undefined ? yield* Effect.fail("none yet" as const) : items[0]
+  const dispatchers = [yield* ScaiInferDispatcher, yield* RelayDispatcher]
+  const { items } = yield* voices.list(nobody, { kind: "preset", limit: 200 })
+  const voice = items.find((item) => dispatchers.some((dispatcher) => dispatcher.availability(item).available))
+  return voice === undefined ? yield* Effect.fail("none yet" as const) : voice
 }).pipe(
   Effect.retry({ schedule: Schedule.spaced("50 millis"), times: 400 }),
-  Effect.option,
-  Effect.map((voice) => (voice._tag === "Some" ? voice.value : undefined))
+  Effect.orElseSucceed(() => undefined)
 )
 
 const greet = Effect.fnUntraced(function*(settings: Settings) {
@@ -38,7 +44,7 @@ const greet = Effect.fnUntraced(function*(settings: Settings) {
   const file = join(settings.dataDir, "bootstrap-key")
   const key = yield* BootstrapKey.ensure({ configured: settings.bootstrapKey, file })
   const url = `http://${settings.host}:${"port" in server.address ? server.address.port : settings.port}`
-  const voice = yield* firstVoice
+  const voice = yield* speakableVoice
   const nodes = (yield* NodeRegistry).nodes()
   const lines = [
     "",

@@ -100,6 +100,11 @@ describe("a fresh clone", () => {
         // Ctrl-C reaches the whole group, npm and its shell included.
         process.kill(-service.child.pid!, "SIGINT")
         assert.equal(yield* Effect.promise(() => service.exited), 0)
+
+        const again = yield* start(["npm", "start"], { cwd: folder, env: { SCAISPEAK_PORT: "0" } })
+        assert.equal(again.key, service.key, "the key is kept")
+        const second = spawnSync("sh", ["-c", again.curl], { cwd: folder, env: cleanEnvironment({}) })
+        assert.equal(second.status, 0, "the greeting of a second start waits for a backend too")
       }),
     300_000
   )

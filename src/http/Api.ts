@@ -4,9 +4,9 @@ import { Admin } from "./api/Admin.ts"
 import { Authentication, Validation } from "./api/Caller.ts"
 import { Speech } from "./api/Speech.ts"
 import { Voices } from "./api/Voices.ts"
+import { complete, mount } from "./Document.ts"
 
-/** Where the module is mounted. */
-export const mount = "/v1/modules/scaispeak"
+export { mount }
 
 // The last middleware added runs first: a request without a token is refused before its body is looked at.
 export class Api extends HttpApi.make("scaispeak")
@@ -19,6 +19,7 @@ export class Api extends HttpApi.make("scaispeak")
   .annotateMerge(OpenApi.annotations({
     title: "ScaiSpeak",
     version: "1.0.0",
+    transform: complete,
     description: "Text to speech: one call in front of self-hosted engine nodes and managed relays."
   }))
 {}

@@ -30,7 +30,16 @@ const ApiRoutes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pi
 
 export const routes = Layer.mergeAll(
   ApiRoutes,
-  HttpApiScalar.layer(Api, { path: "/docs" }),
+  HttpApiScalar.layer(Api, {
+    path: "/docs",
+    // No tools of others, and nothing fetched from elsewhere.
+    scalar: {
+      authentication: { preferredSecurityScheme: "bearer" },
+      defaultOpenAllTags: true,
+      withDefaultFonts: false,
+      customCss: ".scalar-api-reference .api-reference-toolbar, .api-reference-toolbar { display: none }"
+    }
+  }),
   PrometheusMetrics.layerHttp({ path: "/metrics" }),
   Readiness.routes,
   Envelope.layer

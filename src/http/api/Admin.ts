@@ -30,11 +30,11 @@ export const CreatedApiKey = Schema.Struct({
 export class Admin extends HttpApiGroup.make("admin").add(
   HttpApiEndpoint.get("getPolicy", "/admin/policy", { success: Ok(Policy), error: failures("MODULE_NOT_ENABLED") })
     .annotate(Requires, "scaispeak:synthesize")
-    .annotateMerge(OpenApi.annotations({ title: "Read the backend policy" })),
+    .annotateMerge(OpenApi.annotations({ summary: "Read the backend policy" })),
   HttpApiEndpoint.put("putPolicy", "/admin/policy", { payload: Policy, success: Ok(Policy), error: failures() })
     .annotate(Requires, "scaispeak:admin")
     .annotateMerge(OpenApi.annotations({
-      title: "Set the backend policy",
+      summary: "Set the backend policy",
       description: "`default_backend` must be among `allowed_backends`. Running calls finish where they are."
     })),
   HttpApiEndpoint.post("createApiKey", "/admin/api-keys", {
@@ -47,15 +47,15 @@ export class Admin extends HttpApiGroup.make("admin").add(
     success: Ok(CreatedApiKey).annotate({ httpApiStatus: 201 }),
     error: failures()
   }).annotate(Requires, "scaispeak:admin").annotateMerge(OpenApi.annotations({
-    title: "Create an API key",
+    summary: "Create an API key",
     description: "For the caller, or for a known user of the caller's tenant; never with more than its owner may do."
   })),
   HttpApiEndpoint.get("listApiKeys", "/admin/api-keys", { success: Ok(Page(ApiKeyRecord)), error: failures() })
     .annotate(Requires, "scaispeak:admin")
-    .annotateMerge(OpenApi.annotations({ title: "List the tenant's API keys" })),
+    .annotateMerge(OpenApi.annotations({ summary: "List the tenant's API keys" })),
   HttpApiEndpoint.delete("revokeApiKey", "/admin/api-keys/:key_id", {
     params: { key_id: Schema.String },
     success: Ok(Schema.Struct({ key_id: ApiKeyId, revoked: Schema.Literal(true) })),
     error: failures("SCAISPEAK_API_KEY_NOT_FOUND")
-  }).annotate(Requires, "scaispeak:admin").annotateMerge(OpenApi.annotations({ title: "Revoke an API key" }))
+  }).annotate(Requires, "scaispeak:admin").annotateMerge(OpenApi.annotations({ summary: "Revoke an API key" }))
 ) {}

@@ -48,7 +48,7 @@ export class Speech extends HttpApiGroup.make("speech").add(
       "SCAISPEAK_BACKEND_SATURATED"
     )
   }).annotate(Requires, "scaispeak:synthesize").annotateMerge(OpenApi.annotations({
-    title: "Speak",
+    summary: "Speak",
     description:
       "Speaks a text. The body is audio in `response_format`, sent while it is made; an error after the first byte breaks the connection. With `Accept: application/json` or `timestamps` the reply is JSON with the audio in base64."
   }))

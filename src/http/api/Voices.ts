@@ -49,7 +49,7 @@ export class Voices extends HttpApiGroup.make("voices").add(
     success: Ok(Page(VoiceRecord)),
     error: failures()
   }).annotate(Requires, "scaispeak:voice.read").annotateMerge(OpenApi.annotations({
-    title: "List voices",
+    summary: "List voices",
     description: "Global voices, the tenant's and the caller's own."
   })),
   HttpApiEndpoint.get("get", "/voices/:voice_id", {
@@ -57,7 +57,7 @@ export class Voices extends HttpApiGroup.make("voices").add(
     success: Ok(VoiceRecord),
     error: failures("SCAISPEAK_VOICE_NOT_FOUND")
   }).annotate(Requires, "scaispeak:voice.read").annotateMerge(OpenApi.annotations({
-    title: "Get a voice",
+    summary: "Get a voice",
     description: "A voice that the caller cannot see is absent: the reply is the same."
   }))
 ) {}

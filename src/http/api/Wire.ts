@@ -17,17 +17,20 @@ export const Page = <S extends Schema.Top>(item: S) =>
     pagination: Schema.Struct({ has_more: Schema.Boolean, next_cursor: Schema.NullOr(Schema.String) })
   })
 
+/** The body of every failure; which codes an endpoint answers stands with each of its statuses. */
+const Failed = Schema.Struct({
+  status: Schema.Literal("error"),
+  error: Schema.Struct({
+    code: Schema.Literals(Object.keys(meanings) as ReadonlyArray<Code>),
+    message: Schema.String,
+    retry_after: Schema.optionalKey(Schema.Number).annotate({ description: "Seconds." }),
+    details: Schema.optionalKey(Schema.Array(Detail))
+  }),
+  meta
+}).annotate({ identifier: "Failure" })
+
 const failed = (status: number, codes: ReadonlyArray<Code>) =>
-  Schema.Struct({
-    status: Schema.Literal("error"),
-    error: Schema.Struct({
-      code: Schema.Literals(codes),
-      message: Schema.String,
-      retry_after: Schema.optionalKey(Schema.Number).annotate({ description: "Seconds." }),
-      details: Schema.optionalKey(Schema.Array(Detail))
-    }),
-    meta
-  }).annotate({
+  Failed.annotate({
     httpApiStatus: status,
     description: codes.map((code) => `\`${code}\`: ${meanings[code].message}`).join("\n\n")
   })

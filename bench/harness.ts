@@ -49,7 +49,7 @@ export const gateway = async (env: Record<string, string>): Promise<Gateway> => 
   let node = ""
   for await (const line of createInterface({ input: child.stdout! })) {
     node ||= /Engine nodes\s+(\S+)/u.exec(line)?.[1] ?? ""
-    const found = /curl .* (http\S+)\/speak -H 'Authorization: Bearer (\S+)'.*"voice_id":"(\w+)"/u.exec(line)
+    const found = /curl .* (http\S+)\/speak -H "Authorization: Bearer (\S+)".*"voice_id":"(\w+)"/u.exec(line)
     if (found) return { url: found[1]!, key: found[2]!, voice: found[3]!, node, pid: child.pid! }
   }
   throw new Error("the gateway ended before it greeted")

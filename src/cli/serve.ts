@@ -55,21 +55,26 @@ const greet = Effect.fnUntraced(function*(settings: Settings) {
     }`
   ]
   if (key !== undefined) {
-    const where = settings.bootstrapKey === undefined ? relative(process.cwd(), file) : "SCAISPEAK_BOOTSTRAP_KEY"
-    lines.push(`  Key                  ${Redacted.value(key)}  (super admin of tenant default, from ${where})`)
-  }
-  if (key !== undefined && voice !== undefined) {
-    const body = JSON.stringify({ voice_id: voice.voiceId, text: "Hello. This is the first sound of ScaiSpeak." })
+    const kept = settings.bootstrapKey === undefined
+    // A key of the environment's is its owner's to show.
+    const shown = kept ? Redacted.value(key) : "$SCAISPEAK_BOOTSTRAP_KEY"
     lines.push(
-      "",
-      "  Hear it:",
-      "",
-      `curl -sf ${url}${mount}/speak -H 'Authorization: Bearer ${Redacted.value(key)}' ` +
-        `-H 'Content-Type: application/json' -d '${body}' -o hello.mp3`
+      `  Key                  ${shown}  (super admin of tenant default${
+        kept ? `, kept in ${relative(process.cwd(), file)}` : ""
+      })`
     )
-  } else if (voice === undefined) {
-    lines.push("", "  No backend has brought a voice yet; GET /readyz says what is missing.")
+    if (voice !== undefined) {
+      const body = JSON.stringify({ voice_id: voice.voiceId, text: "Hello. This is the first sound of ScaiSpeak." })
+      lines.push(
+        "",
+        "  Hear it:",
+        "",
+        `curl -sf ${url}${mount}/speak -H "Authorization: Bearer ${shown}" -H 'Content-Type: application/json' ` +
+          `-d '${body}' -o hello.mp3`
+      )
+    }
   }
+  if (voice === undefined) lines.push("", "  No backend has brought a voice yet; GET /readyz says what is missing.")
   yield* Console.log(lines.join("\n") + "\n")
 })
 

@@ -2,7 +2,7 @@
  * Every reply in its envelope: successes, failures, and what no endpoint declared (unknown routes, wrong methods, bodies
  * over the limit, defects). A defect is logged with its cause and answered with nothing of it but the request id.
  */
-import { Cause, Effect } from "effect"
+import { Cause, Clock, Effect } from "effect"
 import type { Types } from "effect"
 import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { isFailure, meanings, show } from "../domain/Failure.ts"
@@ -20,17 +20,33 @@ export const page = <A>(items: ReadonlyArray<A>, nextCursor: string | null) =>
 
 /** Answers a failure. Every failure gets `Retry-After` and the rate limit's headers when it has them. */
 export const failed = (failure: Failure): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
-  failure._tag === "StorageUnavailable"
-    ? Effect.andThen(
-      Effect.logWarning("store unavailable", { store: failure.store, cause: String(failure.cause) }),
-      reply(show(failure))
-    )
-    : failure._tag === "BackendFailed"
-    ? Effect.andThen(
-      Effect.logWarning("backend failed", { backend: failure.backend, cause: String(failure.cause) }),
-      reply(show(failure))
-    )
-    : reply(show(failure), failure._tag === "RateLimited" ? rateLimitHeaders(failure) : {})
+  Effect.andThen(
+    note(failure),
+    reply(show(failure), failure._tag === "RateLimited" ? rateLimitHeaders(failure) : {})
+  )
+
+/** What an operator has to know of: outages, in a line a second however many calls meet them. */
+const note = (failure: Failure): Effect.Effect<void> => {
+  switch (failure._tag) {
+    case "StorageUnavailable":
+      return outage(failure.store, failure.cause)
+    case "BackendFailed":
+      return outage(`backend ${failure.backend}`, failure.cause)
+    default:
+      return Effect.void
+  }
+}
+
+const outage = (what: string, cause: unknown) =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    if (now - (noted.get(what) ?? 0) < notedEveryMillis) return Effect.void
+    noted.set(what, now)
+    return Effect.logWarning("unavailable", { what, cause: String(cause) })
+  })
+
+const notedEveryMillis = 1000
+/** When each of the few things that can be away was last logged. */
+const noted = new Map<string, number>()
 
 /** The last step of every handler: what it failed with becomes its answer. */
 export const answerFailures = <A, E, R>(

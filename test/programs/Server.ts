@@ -54,7 +54,7 @@ export const start = (
         child.stderr.on("data", read)
         void exited.then((code) => reject(new Error(`ended with ${code} before it greeted:\n${output}`)))
       })
-      const [, url, key] = /(http\S+)\/speak -H 'Authorization: Bearer (\S+)'/u.exec(curl)!
+      const [, url, key] = /(http\S+)\/speak -H "Authorization: Bearer (\S+)"/u.exec(curl)!
       return { child, output: () => output, curl, url: url!, key: key!, exited }
     }),
     ({ child, exited }) =>

@@ -1,7 +1,7 @@
 /**
  * What the gateway adds.
  *
- * 1. Time to first audio of `POST /speak` over a direct gRPC call to the same node, in interleaved pairs: with the
+ * 1. Time to first audio of `POST /speak`, and of a bare `node:http` + grpc-js proxy, over a direct gRPC call to the same node, interleaved: with the
  *    embedded engine one call at a time, and with 32 callers that always have a call open to a node that takes 200 ms to
  *    its first audio, as engines on an accelerator do; a node that took no time would measure the queue for two cores.
  * 2. Replies a second against an instant node (48 KB in ten messages), as a ratio to a bare `node:http` + grpc-js proxy
@@ -41,41 +41,47 @@ const added = async (
   env: Record<string, string>,
   preset: string,
   atOnce: number,
-  pairs: number
+  rounds: number
 ) => {
   const { key, node, url, voice } = await gateway(env)
+  const proxy = `http://127.0.0.1:${await start("proxy.ts", node)}/`
   const client = new AudioServiceClient(node, credentials.createInsecure(), {
     "grpc-node.flow_control_window": 1 << 20
   })
   const agent = new Agent({ keepAlive: true, maxSockets: atOnce })
   const body = JSON.stringify({ text: tenWords, voice_id: voice, response_format: "pcm" })
-  const speak = async () =>
-    (await post(agent, `${url}/speak`, body, { authorization: `Bearer ${key}` })).firstByteMillis
-  // Each caller takes turns, and each way goes first as often as the other.
-  const caller = async (count: number, through: Array<number>, straight: Array<number>) => {
-    for (let i = 0; i < count; i++) {
-      // Callers that answer to one clock would come in bursts of all of them.
-      await new Promise((resume) => setTimeout(resume, atOnce > 1 ? Math.random() * 50 : 0))
-      if (i % 2 === 0) straight.push(await direct(client, preset))
-      through.push(await speak())
-      if (i % 2 === 1) straight.push(await direct(client, preset))
-    }
+  const bareBody = JSON.stringify({ text: tenWords, voice: preset })
+  const ways = {
+    direct: () => direct(client, preset),
+    "bare proxy": async () => (await post(agent, proxy, bareBody)).firstByteMillis,
+    "/speak": async () => (await post(agent, `${url}/speak`, body, { authorization: `Bearer ${key}` })).firstByteMillis
   }
+  const names = Object.keys(ways) as Array<keyof typeof ways>
   const run = async (count: number) => {
-    const [through, straight]: [Array<number>, Array<number>] = [[], []]
-    await Promise.all(Array.from({ length: atOnce }, () => caller(count, through, straight)))
-    return { through, straight }
+    const measured = { direct: [], "bare proxy": [], "/speak": [] } as Record<keyof typeof ways, Array<number>>
+    await Promise.all(Array.from({ length: atOnce }, async () => {
+      for (let i = 0; i < count; i++) {
+        // Callers that answer to one clock would come in bursts of all of them.
+        await new Promise((resume) => setTimeout(resume, atOnce > 1 ? Math.random() * 50 : 0))
+        // Each way goes first as often as the others.
+        for (let k = 0; k < names.length; k++) {
+          const way = names[(i + k) % names.length]!
+          measured[way].push(await ways[way]())
+        }
+      }
+    }))
+    return measured
   }
   await run(Math.ceil(200 / atOnce))
-  const { straight, through } = await run(Math.ceil(pairs / atOnce))
+  const measured = await run(Math.ceil(rounds / atOnce))
   agent.destroy()
   client.close()
-  const row = (q: number) => (quantile(through, q) - quantile(straight, q)).toFixed(2)
+  const over = (way: keyof typeof ways, q: number) =>
+    (quantile(measured[way], q) - quantile(measured.direct, q)).toFixed(2)
+  const row = (way: keyof typeof ways) => `${way} adds p50 ${over(way, 0.5)} ms, p99 ${over(way, 0.99)} ms`
   console.log(
-    `first audio, ${name}: added p50 ${row(0.5)} ms, p99 ${row(0.99)} ms ` +
-      `(direct p50 ${median(straight).toFixed(2)}, p99 ${
-        quantile(straight, 0.99).toFixed(2)
-      }; ${through.length} calls each)`
+    `first audio, ${name}: ${row("/speak")}; ${row("bare proxy")} (direct p50 ${median(measured.direct).toFixed(2)}, ` +
+      `p99 ${quantile(measured.direct, 0.99).toFixed(2)}; ${measured.direct.length} calls each)`
   )
 }
 

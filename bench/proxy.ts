@@ -9,13 +9,13 @@ const client = new AudioServiceClient(process.argv[2]!, credentials.createInsecu
 })
 
 const server = createServer(async (request, response) => {
-  const { text } = JSON.parse(Buffer.concat(await request.toArray()).toString())
+  const { text, voice = "one" } = JSON.parse(Buffer.concat(await request.toArray()).toString())
   const call = client.synthesize({
     requestId: "proxy",
     engine: "default",
     text,
     language: "en",
-    voice: { $case: "presetVoice", value: "one" },
+    voice: { $case: "presetVoice", value: voice },
     params: undefined
   })
   response.on("close", () => call.cancel())

@@ -12,9 +12,17 @@ export class Silence extends Schema.TaggedError<Silence>()("Silence", { waitedMs
 /** The next messages (at least one), the call's end as `Cause.Done`, or its error. */
 export type Take<A> = Effect.Effect<readonly [A, ...Array<A>], ServiceError | Silence | Cause.Done>
 
-/** Takes, waiting for at most `silenceMsMax`. */
-export const make = <A>(call: ClientReadableStream<A>): (silenceMsMax: number) => Take<A> => {
+/** How to wait when nothing is there yet. */
+export interface Waiting {
+  /** Longest wait, in ms. */
+  readonly silenceMsMax: number
+  /** Take the first message the moment it comes, for the first audio; else what comes in one turn of the event loop together. */
+  readonly eager: boolean
+}
+
+export const make = <A>(call: ClientReadableStream<A>): (waiting: Waiting) => Take<A> => {
   let wake: (() => void) | undefined
+  let eager = true
   let end: Effect.Effect<never, ServiceError | Silence | Cause.Done> | undefined
   const notify = () => {
     const waiting = wake
@@ -25,6 +33,7 @@ export const make = <A>(call: ClientReadableStream<A>): (silenceMsMax: number) =
   // together, and the surface writes them together.
   let waking = false
   call.on("readable", () => {
+    if (eager) return notify()
     if (waking) return
     waking = true
     setImmediate(() => {
@@ -53,8 +62,9 @@ export const make = <A>(call: ClientReadableStream<A>): (silenceMsMax: number) =
   }
 
   // A plain timer, and only while there is nothing to read: racing each take against a clock costs two fibers a batch.
-  const wait = (silenceMsMax: number) =>
+  const wait = ({ silenceMsMax, ...waiting }: Waiting) =>
     Effect.callback<void, Silence>((resume) => {
+      eager = waiting.eager
       const timer = setTimeout(() => {
         wake = undefined
         resume(Effect.fail(new Silence({ waitedMs: silenceMsMax })))
@@ -69,12 +79,12 @@ export const make = <A>(call: ClientReadableStream<A>): (silenceMsMax: number) =
       })
     })
 
-  const take = (silenceMsMax: number): Take<A> =>
+  const take = (waiting: Waiting): Take<A> =>
     Effect.suspend(() => {
       const batch = drain()
       if (batch !== undefined) return Effect.succeed(batch)
       if (end !== undefined) return end
-      return Effect.andThen(wait(silenceMsMax), take(silenceMsMax))
+      return Effect.andThen(wait(waiting), take(waiting))
     })
   return take
 }

@@ -59,7 +59,7 @@ export class ScaiInferDispatcher extends Context.Service<ScaiInferDispatcher, {
           )
           const take = EventReader.make(call)
           const deadline = (yield* Clock.currentTimeMillis) + options.firstAudioTimeoutMs
-          const { header, rest } = yield* accepted(take(options.firstAudioTimeoutMs))
+          const { header, rest } = yield* accepted(take({ silenceMsMax: options.firstAudioTimeoutMs, eager: true }))
           return {
             backend: "A" as const,
             nodeId: node.info?.nodeId ?? node.address,
@@ -112,7 +112,7 @@ const accepted = Effect.fnUntraced(function*(take: EventReader.Take<SynthesizeEv
 })
 
 const chunks = (
-  take: (silenceMsMax: number) => EventReader.Take<SynthesizeEvent>,
+  take: (waiting: EventReader.Waiting) => EventReader.Take<SynthesizeEvent>,
   early: ReadonlyArray<SynthesizeEvent>,
   firstAudioBy: number,
   chunkTimeoutMs: number
@@ -120,9 +120,10 @@ const chunks = (
   let stash = early
   let heard = false
   let finished = false
-  const next = Effect.flatMap(
+  const next = Effect.suspend(() => heard ? take({ silenceMsMax: chunkTimeoutMs, eager: false }) : first)
+  const first = Effect.flatMap(
     Clock.currentTimeMillis,
-    (now) => take(heard ? chunkTimeoutMs : Math.max(1, firstAudioBy - now))
+    (now) => take({ silenceMsMax: Math.max(1, firstAudioBy - now), eager: true })
   )
   const pull: Effect.Effect<readonly [PcmChunk, ...Array<PcmChunk>], DispatchRefusal | Cause.Done> = Effect.suspend(
     () => {

@@ -19,6 +19,8 @@ export interface HttpOptions {
   readonly port: number
   /** Largest request body. */
   readonly bodyLimitBytes: number
+  /** Longest time that bytes may wait for the client to take one of them. */
+  readonly stallMs: number
   /** Time that running requests get at shutdown. */
   readonly drainMs: number
 }
@@ -58,7 +60,7 @@ export const layer = (options: HttpOptions) =>
     Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(options.bodyLimitBytes))),
     Layer.provide(HttpMiddleware.layerTracerDisabledForUrls([`${mount}/healthz`, `${mount}/readyz`, "/metrics"])),
     Layer.provideMerge(
-      NodeHttpServer.layer(DrainingServer.make, {
+      NodeHttpServer.layer(DrainingServer.make(options.stallMs), {
         host: options.host,
         port: options.port,
         gracefulShutdownTimeout: options.drainMs

@@ -5,7 +5,7 @@ import assert from "node:assert/strict"
 import { request } from "node:http"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import { idle, TestServer } from "../layers/TestServer.ts"
+import { idle, TestServer, until } from "../layers/TestServer.ts"
 
 setFlagsFromString("--expose-gc")
 const gc = runInNewContext("gc") as () => void
@@ -59,3 +59,31 @@ layer(TestServer.layer(), { excludeTestServices: true })("abandoned requests", (
       assert.ok(grown < 8, `the heap grew by ${grown} MiB`)
     }), 60_000)
 })
+
+layer(TestServer.layer({ SCAISPEAK_STALL_MS: "500" }), { excludeTestServices: true })(
+  "a client that stops reading",
+  (it) => {
+    it.effect("holds the engine back, and is let go of when it reads nothing for too long", () =>
+      Effect.gen(function*() {
+        const { counters, key, node, url } = yield* TestServer
+        const token = yield* key("acme", "ada", "tenant_admin")
+        const closed = Promise.withResolvers<void>()
+        const sent = request(`${url}/speak`, {
+          method: "POST",
+          headers: { authorization: `Bearer ${token}`, "content-type": "application/json" }
+        }, (response) => {
+          response.pause()
+          response.on("error", () => {})
+        })
+        sent.on("error", () => {}).on("close", () => closed.resolve())
+        sent.end(JSON.stringify({ text: "Anything.", voice_id: "vox_scripted_forever", response_format: "pcm" }))
+        yield* until(counters, ({ holds, nodeCalls }) => holds === 1 && nodeCalls === 1)
+        const before = node.written()
+        yield* idle
+        // What the buffers of two connections hold; a node that were not held back would have written some hundred MiB.
+        assert.ok(node.written() - before < 32 * 2 ** 20, `${node.written() - before} bytes`)
+        sent.destroy()
+        yield* Effect.promise(() => closed.promise)
+      }))
+  }
+)

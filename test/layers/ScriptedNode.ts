@@ -33,7 +33,12 @@ const header = (call: Call, ignoredParams: Array<string> = []) =>
       value: { sampleRate, model: "scripted", modelVersion: "1", engine: "scripted", ignoredParams }
     }
   })
-const audio = (call: Call, pcm: Uint8Array) => call.write({ event: { $case: "audio", value: { pcm } } })
+/** Bytes of audio that scripts have written, over all nodes of the process. */
+let written = 0
+const audio = (call: Call, pcm: Uint8Array) => {
+  written += pcm.length
+  return call.write({ event: { $case: "audio", value: { pcm } } })
+}
 const done = (call: Call) => {
   call.write({ event: { $case: "done", value: { audioMs: 1500, generateMs: 1 } } })
   call.end()
@@ -139,5 +144,11 @@ export const make = Effect.gen(function*() {
     }),
     () => Effect.sync(() => server.forceShutdown())
   )
-  return { address: `127.0.0.1:${port}`, open: () => open, requests, stop: Effect.sync(() => server.forceShutdown()) }
+  return {
+    address: `127.0.0.1:${port}`,
+    open: () => open,
+    written: () => written,
+    requests,
+    stop: Effect.sync(() => server.forceShutdown())
+  }
 })

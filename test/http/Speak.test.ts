@@ -1,10 +1,11 @@
 /** `POST /speak` over real HTTP and real gRPC: what a caller hears, in every form that it can be asked for. */
 import { layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Context, Effect } from "effect"
+import { SqlClient } from "effect/sql"
 import assert from "node:assert/strict"
 import * as ScriptedNode from "../layers/ScriptedNode.ts"
 import { stores } from "../layers/stores.ts"
-import { get, idle, send, TestServer } from "../layers/TestServer.ts"
+import { get, idle, send, TestServer, until } from "../layers/TestServer.ts"
 
 const speak = Effect.fnUntraced(function*(body: Record<string, unknown>, headers: Record<string, string> = {}) {
   const server = yield* TestServer
@@ -185,13 +186,59 @@ for (const [name, env] of stores) {
         assert.equal(again.json.error.code, "SCAISPEAK_BACKEND_FAILED", "tried anew, not refused")
       }))
 
-    it.effect("writes one usage row a synthesis", () =>
+    it.effect("settles every call in one usage row, and notes it in one audit row", () =>
       Effect.gen(function*() {
-        const { root } = yield* TestServer
-        yield* speak({})
+        const { context, key, root, url } = yield* TestServer
+        const sql = Context.get(context, SqlClient.SqlClient)
+        const token = yield* key("ledger", "ada", "tenant_admin")
+        const speak = (script: string, requestId: string) =>
+          send(
+            "POST",
+            `${url}/speak`,
+            { text: "Four", voice_id: `vox_scripted_${script}`, response_format: "pcm", tags: ["a", "b"] },
+            token,
+            { "x-request-id": requestId }
+          )
+        const spoken = yield* speak("say", "r-completed")
+        yield* speak("crash", "r-failed")
+        yield* Effect.exit(speak("break", "r-broken"))
+        yield* speak("none", "r-refused")
+        yield* get(`${url}/voices`, yield* key("ledger", "eve", "tenant_user"), { "x-request-id": "r-denied" })
         yield* idle
-        const { bytes } = yield* get(`${root}/metrics`)
-        assert.match(bytes.toString(), /scaispeak_characters_total\{[^}]*outcome="completed"[^}]*\} \d+/u)
+
+        const usage = yield* until(
+          sql<
+            Record<string, unknown>
+          >`SELECT request_id, synthesis_id, voice_id, backend, characters, audio_ms, outcome, error_code
+            FROM usage_records WHERE tenant_id = ${"ledger"} ORDER BY synthesis_id`,
+          (rows) => rows.length >= 3
+        )
+        assert.deepEqual(
+          usage.map((row) => [row.request_id, row.outcome, row.error_code, row.backend, row.characters, row.audio_ms]),
+          [
+            ["r-completed", "completed", null, "A", 4, 1500],
+            ["r-failed", "failed", "SCAISPEAK_BACKEND_FAILED", "A", 4, 0],
+            ["r-broken", "failed", "SCAISPEAK_BACKEND_FAILED", "A", 4, 150]
+          ]
+        )
+        assert.equal(usage[0]!.synthesis_id, spoken.headers.get("x-scaispeak-synthesis-id"))
+
+        const audit = yield* until(
+          sql<Record<string, unknown>>`SELECT request_id, actor_user_id, action, resource_id, outcome
+            FROM audit_log WHERE tenant_id = ${"ledger"} ORDER BY request_id`,
+          (rows) => rows.length >= 5
+        )
+        assert.deepEqual(audit.map((row) => Object.values(row)), [
+          ["r-broken", "ada", "speech.speak", "vox_scripted_break", "allowed"],
+          ["r-completed", "ada", "speech.speak", "vox_scripted_say", "allowed"],
+          ["r-denied", "eve", "voices.list", null, "denied"],
+          ["r-failed", "ada", "speech.speak", "vox_scripted_crash", "failed"],
+          ["r-refused", "ada", "speech.speak", "vox_scripted_none", "failed"]
+        ])
+        assert.match(
+          (yield* get(`${root}/metrics`)).bytes.toString(),
+          /scaispeak_characters_total\{[^}]*outcome="completed"[^}]*\} \d+/u
+        )
       }))
   })
 }

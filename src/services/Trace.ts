@@ -1,6 +1,6 @@
 /**
  * Spans on the path of every call: there when somebody collects them, and free when nobody does. `Effect.fn` and
- * `Effect.withSpan` capture a stack for each span even while tracing is off, a third of what a whole call costs
+ * `Effect.withSpan` capture a stack for each span even while tracing is off, a quarter of what a whole call costs
  * (`docs/decisions/0002-spans-only-for-a-collector.md`).
  */
 import { Effect, References, Stream } from "effect"

@@ -4,7 +4,7 @@
  */
 import { Server, ServerCredentials } from "@grpc/grpc-js"
 import type { sendUnaryData, ServerWritableStream } from "@grpc/grpc-js"
-import { AudioServiceService, Cloning } from "../src/proto/scaiinfer/v1/audio.ts"
+import { AudioServiceService, Cloning, EngineState } from "../src/proto/scaiinfer/v1/audio.ts"
 import type {
   GetInfoResponse,
   ListVoicesResponse,
@@ -22,7 +22,14 @@ server.addService(AudioServiceService, {
       call.write({
         event: {
           $case: "header",
-          value: { sampleRate: 16000, model: "fake", modelVersion: "1", engine: "fake", ignoredParams: [] }
+          value: {
+            sampleRate: 16000,
+            model: "fake",
+            modelVersion: "1",
+            engine: "fake",
+            ignoredParams: [],
+            deterministic: true
+          }
         }
       })
       for (let i = 0; i < 10; i++) call.write({ event: { $case: "audio", value: { pcm: message } } })
@@ -41,10 +48,13 @@ server.addService(AudioServiceService, {
         model: "fake",
         modelVersion: "1",
         languages: ["en"],
-        abilities: { cloning: Cloning.UNSPECIFIED, design: false, nativeWordTimes: false, streaming: true }
+        abilities: { cloning: Cloning.UNSPECIFIED, design: false, nativeWordTimes: false, streaming: true },
+        state: EngineState.READY,
+        stateReason: ""
       }],
       load: { capacity: 10_000, active: 0, queued: 0 },
-      draining: false
+      draining: false,
+      heldReferences: []
     }),
   listVoices: (_: unknown, reply: sendUnaryData<ListVoicesResponse>) =>
     reply(null, {

@@ -40,7 +40,14 @@ export const gateway = async (env: Record<string, string>): Promise<Gateway> => 
     process.execPath,
     ["--disable-warning=ExperimentalWarning", join(import.meta.dirname, "../src/main.ts"), "serve"],
     {
-      env: { ...process.env, NODE_ENV: "production", SCAISPEAK_PORT: "0", SCAISPEAK_DATA_DIR: dataDir, ...env },
+      env: {
+        ...process.env,
+        NODE_ENV: "production",
+        SCAISPEAK_PORT: "0",
+        SCAISPEAK_GRPC_PORT: "0",
+        SCAISPEAK_DATA_DIR: dataDir,
+        ...env
+      },
       stdio: ["ignore", "pipe", "inherit"]
     }
   )

@@ -14,7 +14,7 @@ const root = join(import.meta.dirname, "..")
 const environment = () => {
   const clean = Object.entries(process.env).filter(([name]) => !/^(SCAISPEAK|npm_|NODE_ENV|INIT_CWD)/u.test(name))
   const path = (process.env.PATH ?? "").split(":").filter((folder) => !folder.includes("node_modules")).join(":")
-  return { ...Object.fromEntries(clean), PATH: path, SCAISPEAK_PORT: "0" }
+  return { ...Object.fromEntries(clean), PATH: path, SCAISPEAK_PORT: "0", SCAISPEAK_GRPC_PORT: "0" }
 }
 
 const seconds = (since: number) => ((performance.now() - since) / 1000).toFixed(1)

@@ -20,7 +20,7 @@ const rooms: Record<string, Room> = {
   proto: { files: /^src\/proto\//, imports: [] },
   config: { files: /^src\/Config\.ts$/, imports: ["domain"] },
   services: { files: /^src\/services\//, imports: ["config", "proto", "domain"] },
-  engine: { files: /^src\/engine\//, imports: ["config", "proto", "domain"] },
+  engine: { files: /^src\/engine\//, imports: ["services", "config", "proto", "domain"] },
   console: { files: /^src\/console\//, imports: [] },
   http: { files: /^src\/http\//, imports: ["console", "services", "config", "proto", "domain"] },
   stream: { files: /^src\/stream\//, imports: ["services", "config", "proto", "domain"] },

@@ -51,6 +51,13 @@ const url = (...protocols: ReadonlyArray<string>) =>
 
 const address = Schema.String.check(Schema.isPattern(/^.+:\d{1,5}$/u, { expected: "host:port" }))
 
+const addresses = list.check(
+  Schema.makeFilter((nodes) => nodes.every((n) => /^.+:\d{1,5}$/u.test(n)) ? undefined : "host:port,…")
+)
+
+/** What a node can load; the last two need a model or a package that is not ours. */
+const engineKinds: ReadonlyArray<string> = ["flite", "sherpa", "espeak"]
+
 const secret = Schema.RedactedFromValue(Schema.NonEmptyString)
 
 const apiKey = Schema.RedactedFromValue(
@@ -61,6 +68,7 @@ const apiKey = Schema.RedactedFromValue(
 const variables = {
   SCAISPEAK_HOST: [Schema.NonEmptyString, "address that HTTP listens on"],
   SCAISPEAK_PORT: [port, "port of HTTP; 0 = any free one, printed"],
+  SCAISPEAK_GRPC_PORT: [port, "port of gRPC; 0 = any free one, printed"],
   SCAISPEAK_DATA_DIR: [Schema.NonEmptyString, "folder of the embedded database, objects and bootstrap key"],
   SCAISPEAK_DATABASE_URL: [Schema.RedactedFromValue(url("mysql:", "sqlite:")), "mysql://… or sqlite:FILE"],
   SCAISPEAK_REDIS_URL: [Schema.RedactedFromValue(url("redis:", "rediss:")), "redis://…; memory without it"],
@@ -72,13 +80,39 @@ const variables = {
   SCAISPEAK_BOOTSTRAP_KEY: [apiKey, "first key, of a super admin in tenant default; only while no other key exists"],
   SCAISPEAK_EMBEDDED_NODE: [flag, "start a node program beside the server"],
   SCAISPEAK_NODES: [
-    list.check(Schema.makeFilter((nodes) => nodes.every((n) => /^.+:\d{1,5}$/u.test(n)) ? undefined : "host:port,…")),
-    "engine nodes to poll"
+    addresses,
+    "engine nodes to poll; others announce themselves by heartbeat"
+  ],
+  SCAISPEAK_NODE_TOKEN: [
+    secret,
+    "shared by gateways and nodes; without it heartbeats are taken from this machine only"
   ],
   SCAISPEAK_ENGINE: [Schema.NonEmptyString, "engine kind asked of nodes"],
   SCAISPEAK_NODE_ADDRESS: [address, "where the node command listens"],
   SCAISPEAK_NODE_CAPACITY: [wholeNumber(1, 100_000), "calls that a node speaks at once"],
-  SCAISPEAK_RELAY_KIND: [Schema.Literals(["openai"]), "kind of managed relay; backend B is off without it"],
+  SCAISPEAK_NODE_ENGINES: [
+    list.check(
+      Schema.makeFilter((names) =>
+        names.length > 0 && names.every((name) => engineKinds.includes(name))
+          ? undefined
+          : `one or more of ${engineKinds.join(", ")}, comma-separated`
+      )
+    ),
+    "engines that a node loads, its own choice first"
+  ],
+  SCAISPEAK_NODE_GATEWAYS: [addresses, "host:port,… of the gRPC ports of gateways that a node announces itself to"],
+  SCAISPEAK_NODE_ADVERTISE: [address, "where gateways reach the node; the address it listens on otherwise"],
+  SCAISPEAK_SHERPA_MODEL: [Schema.NonEmptyString, "folder of the model that engine sherpa loads"],
+  SCAISPEAK_ESPEAK_PACKAGE: [
+    Schema.NonEmptyString,
+    "folder of the optional package @echogarden/espeak-ng-emscripten, where it is not beside ours"
+  ],
+  SCAISPEAK_REFERENCE_MEMORY_BYTES: [wholeNumber(0, 1e12), "reference clips kept in memory"],
+  SCAISPEAK_REFERENCE_DISK_BYTES: [wholeNumber(0, 1e15), "reference clips kept in the data folder"],
+  SCAISPEAK_RELAY_KIND: [
+    Schema.Literals(["openai", "elevenlabs"]),
+    "kind of managed relay; backend B is off without it"
+  ],
   SCAISPEAK_RELAY_URL: [url("http:", "https:"), "base URL of the relay, with its version, such as https://host/v1"],
   SCAISPEAK_RELAY_API_KEY: [secret, "key of the relay"],
   SCAISPEAK_RELAY_MODEL: [Schema.NonEmptyString, "model asked of the relay"],
@@ -142,6 +176,9 @@ const complete = (env: Decoded) => {
   needs("SCAISPEAK_RELAY_KIND", "SCAISPEAK_RELAY_URL", "SCAISPEAK_RELAY_MODEL")
   needs("SCAISPEAK_RELAY_URL", "SCAISPEAK_RELAY_KIND")
   needs("SCAISPEAK_SCAIKEY_AUDIENCE", "SCAISPEAK_SCAIKEY_ISSUER")
+  if (env.SCAISPEAK_NODE_ENGINES?.includes("sherpa") && env.SCAISPEAK_SHERPA_MODEL === undefined) {
+    missing.push("SCAISPEAK_SHERPA_MODEL: needed by engine sherpa")
+  }
   if (missing.length > 0) return Result.fail(missing)
   const s3: S3Settings | undefined = env.SCAISPEAK_S3_ENDPOINT === undefined ? undefined : {
     endpoint: env.SCAISPEAK_S3_ENDPOINT,
@@ -153,6 +190,7 @@ const complete = (env: Decoded) => {
   return Result.succeed({
     host: env.SCAISPEAK_HOST ?? "127.0.0.1",
     port: env.SCAISPEAK_PORT ?? 8080,
+    grpcPort: env.SCAISPEAK_GRPC_PORT ?? 50051,
     dataDir,
     databaseUrl,
     redisUrl: env.SCAISPEAK_REDIS_URL,
@@ -160,9 +198,17 @@ const complete = (env: Decoded) => {
     bootstrapKey: env.SCAISPEAK_BOOTSTRAP_KEY,
     embeddedNode: env.SCAISPEAK_EMBEDDED_NODE ?? env.SCAISPEAK_NODES === undefined,
     nodes: env.SCAISPEAK_NODES ?? [],
+    nodeToken: env.SCAISPEAK_NODE_TOKEN,
     engine: env.SCAISPEAK_ENGINE ?? "default",
     nodeAddress: env.SCAISPEAK_NODE_ADDRESS ?? "127.0.0.1:50061",
     nodeCapacity: env.SCAISPEAK_NODE_CAPACITY ?? 64,
+    nodeEngines: env.SCAISPEAK_NODE_ENGINES ?? ["flite"],
+    nodeGateways: env.SCAISPEAK_NODE_GATEWAYS ?? [],
+    nodeAdvertise: env.SCAISPEAK_NODE_ADVERTISE,
+    sherpaModel: env.SCAISPEAK_SHERPA_MODEL,
+    espeakPackage: env.SCAISPEAK_ESPEAK_PACKAGE,
+    referenceMemoryBytes: env.SCAISPEAK_REFERENCE_MEMORY_BYTES ?? 256 * 2 ** 20,
+    referenceDiskBytes: env.SCAISPEAK_REFERENCE_DISK_BYTES ?? 4 * 2 ** 30,
     relay: env.SCAISPEAK_RELAY_KIND === undefined ? undefined : {
       kind: env.SCAISPEAK_RELAY_KIND,
       url: env.SCAISPEAK_RELAY_URL!.replace(/\/+$/u, ""),

@@ -21,6 +21,18 @@ export const VoiceDefaults = Schema.Struct({
   warmupTrimMs: Schema.optionalKey(Schema.Natural)
 }).pipe(Schema.encodeKeys({ cfgValue: "cfg_value", warmupTrimMs: "warmup_trim_ms" }))
 
+/** The clip that a cloned voice follows. */
+export const VoiceReference = Schema.Struct({
+  /** Of the stored clip, lower-case hex. */
+  sha256: Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u)),
+  durationMs: Schema.Natural,
+  /** Where the clip lies in the object store. */
+  objectKey: Schema.NonEmptyString,
+  /** What the speaker says in it, if known. */
+  transcript: Schema.NullOr(Schema.String)
+}).pipe(Schema.encodeKeys({ durationMs: "duration_ms", objectKey: "object_key" }))
+export type VoiceReference = typeof VoiceReference.Type
+
 export const Voice = Schema.Struct({
   voiceId: VoiceId,
   displayName: Schema.NonEmptyString,
@@ -43,6 +55,10 @@ export const Voice = Schema.Struct({
   preset: Schema.NullOr(Schema.Struct({ engine: Schema.String, name: Schema.String })),
   /** Who speaks for this voice on backend B, if anyone. */
   relaySpeaker: Schema.NullOr(Schema.String),
+  /** Of a cloned voice. */
+  reference: Schema.NullOr(VoiceReference),
+  /** Of a designed voice: the words that it was made from. */
+  designPrompt: Schema.NullOr(Schema.String),
   createdAt: Schema.DateTimeUtcFromString,
   updatedAt: Schema.DateTimeUtcFromString
 })

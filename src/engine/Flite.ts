@@ -9,14 +9,14 @@ import { readFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { InvalidRequest } from "../domain/Failure.ts"
 import type { PcmChunk } from "../domain/PcmChunk.ts"
-import { Cloning, type SynthesizeRequest } from "../proto/scaiinfer/v1/audio.ts"
+import { Cloning, EngineState, type SynthesizeRequest } from "../proto/scaiinfer/v1/audio.ts"
+import { type Pause, pieces } from "../services/Sentences.ts"
+import * as WorkerPool from "../services/WorkerPool.ts"
 import { type Engine, EngineFailed } from "./Engine.ts"
 import * as English from "./flite/English.ts"
 import { type PieceJob, type PieceMade, sampleRate } from "./flite/Piece.ts"
 import { spell, type Spelled } from "./flite/Spelling.ts"
 import { type FliteVoice, voices } from "./flite/Voices.ts"
-import { type Pause, pieces } from "./Sentences.ts"
-import * as WorkerPool from "./WorkerPool.ts"
 
 export interface FliteOptions {
   /** Threads. */
@@ -63,18 +63,27 @@ export const make = Effect.fnUntraced(function*(options: FliteOptions) {
       const caller = {}
       const place = makePlacer(trimMillis * samplesPerMilli)
       return Stream.fromIterable(jobs(request.text, voice, stretch), { chunkSize: 1 }).pipe(
-        Stream.mapEffect(({ job, words }) => Effect.map(pool.run(caller, job), (made) => ({ made, words })), {
-          concurrency: piecesAhead
-        }),
+        Stream.mapEffect(
+          ({ job, words }) =>
+            pool.run(caller, job).pipe(
+              Effect.mapBoth({ onFailure: engineFailed, onSuccess: (made) => ({ made, words }) })
+            ),
+          {
+            concurrency: piecesAhead
+          }
+        ),
         Stream.map(({ made, words }) => place(made, words)),
         Stream.concat(Stream.suspend(() => place.ended()))
       )
     }))
-    return { sampleRate, ignoredParams: ignored(request), audio }
+    return { sampleRate, ignoredParams: ignored(request), deterministic: true, audio }
   })
 
   return {
     name: "flite",
+    // Reading and compiling takes 0.1 s, which the first call waits for.
+    state: EngineState.READY,
+    stateReason: "",
     model: "flite",
     modelVersion: "2.3",
     languages: ["en"],
@@ -84,6 +93,8 @@ export const make = Effect.fnUntraced(function*(options: FliteOptions) {
     running: () => pool?.running() ?? 0
   } satisfies Engine
 })
+
+const engineFailed = ({ reason }: WorkerPool.WorkerFailed) => new EngineFailed({ reason })
 
 const compiled: Effect.Effect<WebAssembly.Module, EngineFailed> = Effect.tryPromise({
   try: async () =>

@@ -14,7 +14,7 @@ import type { PcmChunk } from "../domain/PcmChunk.ts"
 import type { Dispatched, DispatchRefusal, DispatchRequest } from "./Dispatch.ts"
 
 export interface RelayOptions {
-  readonly kind: "openai"
+  readonly kind: "openai" | "elevenlabs"
   /** With its version, without a closing slash: `https://host/v1`. */
   readonly url: string
   readonly apiKey: Redacted.Redacted | undefined

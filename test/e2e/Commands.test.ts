@@ -25,7 +25,7 @@ describe("scaispeak", () => {
     () =>
       Effect.gen(function*() {
         const SCAISPEAK_DATA_DIR = yield* folder
-        const env = { SCAISPEAK_DATA_DIR, SCAISPEAK_PORT: "0" }
+        const env = { SCAISPEAK_DATA_DIR, SCAISPEAK_PORT: "0", SCAISPEAK_GRPC_PORT: "0" }
         assert.match(scaispeak(env, "migrate").stdout, /^0001_/u)
         assert.equal(scaispeak(env, "migrate").stdout, "The database is up to date.\n")
 

@@ -63,7 +63,10 @@ describe("a fresh clone", () => {
     () =>
       Effect.gen(function*() {
         const folder = yield* clone
-        const service = yield* start(["npm", "start"], { cwd: folder, env: { SCAISPEAK_PORT: "0" } })
+        const service = yield* start(["npm", "start"], {
+          cwd: folder,
+          env: { SCAISPEAK_PORT: "0", SCAISPEAK_GRPC_PORT: "0" }
+        })
 
         // As printed, but for a text that the recogniser's dictionary holds and a rate that it hears.
         const curl = service.curl.replace(
@@ -101,7 +104,10 @@ describe("a fresh clone", () => {
         process.kill(-service.child.pid!, "SIGINT")
         assert.equal(yield* Effect.promise(() => service.exited), 0)
 
-        const again = yield* start(["npm", "start"], { cwd: folder, env: { SCAISPEAK_PORT: "0" } })
+        const again = yield* start(["npm", "start"], {
+          cwd: folder,
+          env: { SCAISPEAK_PORT: "0", SCAISPEAK_GRPC_PORT: "0" }
+        })
         assert.equal(again.key, service.key, "the key is kept")
         const second = spawnSync("sh", ["-c", again.curl], { cwd: folder, env: cleanEnvironment({}) })
         assert.equal(second.status, 0, "the greeting of a second start waits for a backend too")

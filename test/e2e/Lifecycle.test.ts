@@ -13,7 +13,10 @@ const folder = Effect.acquireRelease(
   (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
 )
 
-const settings = Effect.map(folder, (SCAISPEAK_DATA_DIR) => ({ SCAISPEAK_DATA_DIR, SCAISPEAK_PORT: "0" }))
+const settings = Effect.map(
+  folder,
+  (SCAISPEAK_DATA_DIR) => ({ SCAISPEAK_DATA_DIR, SCAISPEAK_PORT: "0", SCAISPEAK_GRPC_PORT: "0" })
+)
 
 /** Some forty seconds of speech. */
 const longText = "The birch canoe slid on the smooth planks, and the crew looked back at the quiet shore. ".repeat(8)

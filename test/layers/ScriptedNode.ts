@@ -5,7 +5,7 @@
 import { Metadata, Server, ServerCredentials, status } from "@grpc/grpc-js"
 import type { sendUnaryData, ServerWritableStream } from "@grpc/grpc-js"
 import { Effect } from "effect"
-import { AudioServiceService, Cloning } from "../../src/proto/scaiinfer/v1/audio.ts"
+import { AudioServiceService, Cloning, EngineState } from "../../src/proto/scaiinfer/v1/audio.ts"
 import type {
   GetInfoResponse,
   ListVoicesResponse,
@@ -30,7 +30,14 @@ const header = (call: Call, ignoredParams: Array<string> = []) =>
   call.write({
     event: {
       $case: "header",
-      value: { sampleRate, model: "scripted", modelVersion: "1", engine: "scripted", ignoredParams }
+      value: {
+        sampleRate,
+        model: "scripted",
+        modelVersion: "1",
+        engine: "scripted",
+        ignoredParams,
+        deterministic: false
+      }
     }
   })
 /** Bytes of audio that scripts have written, over all nodes of the process. */
@@ -116,10 +123,13 @@ export const make = Effect.gen(function*() {
           model: "scripted",
           modelVersion: "1",
           languages: ["en"],
-          abilities: { cloning: Cloning.UNSPECIFIED, design: false, nativeWordTimes: false, streaming: true }
+          abilities: { cloning: Cloning.UNSPECIFIED, design: false, nativeWordTimes: false, streaming: true },
+          state: EngineState.READY,
+          stateReason: ""
         }],
         load: { capacity: 100, active: open, queued: 0 },
-        draining: false
+        draining: false,
+        heldReferences: []
       }),
     listVoices: (_: unknown, reply: sendUnaryData<ListVoicesResponse>) =>
       reply(null, {

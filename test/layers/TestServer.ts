@@ -50,6 +50,7 @@ export class TestServer extends Context.Service<TestServer, {
         const node = yield* ScriptedNode.make
         const settings = decode({
           SCAISPEAK_PORT: "0",
+          SCAISPEAK_GRPC_PORT: "0",
           SCAISPEAK_DATA_DIR: yield* temporaryFolder,
           SCAISPEAK_NODES: node.address,
           SCAISPEAK_ENCODER_WORKERS: "1",

@@ -23,6 +23,8 @@ export const voice = (fields: Partial<Voice> = {}): Voice => ({
   defaults: {},
   preset: null,
   relaySpeaker: null,
+  reference: null,
+  designPrompt: null,
   createdAt: then,
   updatedAt: then,
   ...fields

@@ -36,6 +36,8 @@ const voice = (id: string, fields: Partial<Voice> = {}): Voice => ({
   defaults: {},
   preset: null,
   relaySpeaker: null,
+  reference: null,
+  designPrompt: null,
   createdAt: DateTime.makeUnsafe(1_700_000_000_123),
   updatedAt: DateTime.makeUnsafe(1_700_000_000_456),
   ...fields

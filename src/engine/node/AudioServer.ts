@@ -58,19 +58,22 @@ export const make = (options: AudioServerOptions): AudioServiceServer => ({
     reply(null, {
       nodeId: options.nodeId,
       version: options.version,
-      engines: options.engines.map(({ abilities, languages, model, modelVersion, name }) => ({
+      engines: options.engines.map(({ abilities, languages, model, modelVersion, name, state, stateReason }) => ({
         engine: name,
         model,
         modelVersion,
         languages: [...languages],
-        abilities
+        abilities,
+        state,
+        stateReason
       })),
       load: {
         capacity: options.capacity,
         active: options.admission.active(),
         queued: options.admission.queued()
       },
-      draining: options.admission.draining()
+      draining: options.admission.draining(),
+      heldReferences: []
     }),
   listVoices: (
     _call: ServerUnaryCall<ListVoicesRequest, ListVoicesResponse>,
@@ -106,7 +109,8 @@ const synthesize = Effect.fnUntraced(function*(options: AudioServerOptions, call
         model: engine.model,
         modelVersion: engine.modelVersion,
         ignoredParams: [...speech.ignoredParams],
-        engine: engine.name
+        engine: engine.name,
+        deterministic: speech.deterministic
       }
     })
     const began = performance.now()

@@ -81,6 +81,8 @@ const voiceOf = ({ languages, ...listing }: PresetListing, now: number): Voice =
   ownerUserId: null,
   tenantId: null,
   defaults: {},
+  reference: null,
+  designPrompt: null,
   createdAt: DateTime.makeUnsafe(now),
   updatedAt: DateTime.makeUnsafe(now)
 })

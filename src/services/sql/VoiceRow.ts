@@ -13,6 +13,7 @@ const Row = Schema.Struct({
   styleTags: json(Voice.fields.styleTags),
   defaults: json(Voice.fields.defaults),
   preset: Schema.NullOr(json(Voice.fields.preset.members[0])),
+  reference: Schema.NullOr(json(Voice.fields.reference.members[0])),
   createdAt: Schema.DateTimeUtcFromMillis,
   updatedAt: Schema.DateTimeUtcFromMillis
 }).pipe(Schema.encodeKeys({
@@ -28,6 +29,8 @@ const Row = Schema.Struct({
   tenantId: "tenant_id",
   defaults: "defaults_json",
   relaySpeaker: "relay_speaker",
+  reference: "reference_json",
+  designPrompt: "design_prompt",
   createdAt: "created_at",
   updatedAt: "updated_at"
 }))

@@ -27,6 +27,28 @@ export const protobufFileName = "scaiinfer/v1/audio.proto";
 
 /** The engine contract: a node is anything that serves AudioService. */
 
+/** Whether an engine takes calls now. */
+export const EngineState = {
+  /** UNSPECIFIED - From a node that does not say: ready. */
+  UNSPECIFIED: 0,
+  READY: 1,
+  /** LOADING - Its model is being read, or its process is started again after a crash. */
+  LOADING: 2,
+  /** FAILED - Its model cannot be used. The node's other engines go on. */
+  FAILED: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type EngineState = typeof EngineState[keyof typeof EngineState];
+
+export namespace EngineState {
+  export type UNSPECIFIED = typeof EngineState.UNSPECIFIED;
+  export type READY = typeof EngineState.READY;
+  export type LOADING = typeof EngineState.LOADING;
+  export type FAILED = typeof EngineState.FAILED;
+  export type UNRECOGNIZED = typeof EngineState.UNRECOGNIZED;
+}
+
 export const Cloning = {
   /** UNSPECIFIED - No reference clips. */
   UNSPECIFIED: 0,
@@ -65,7 +87,7 @@ export interface SynthesizeRequest {
 
 /** A clip of the speaker to follow. */
 export interface VoiceReference {
-  /** s16le, 16 kHz, mono. May be empty when the node already holds the clip named by sha256. */
+  /** s16le, 16 kHz, mono. Empty when the node is expected to hold the clip named by sha256. */
   pcm: Uint8Array;
   /** What the speaker says in the clip, if known. */
   transcript: string;
@@ -104,6 +126,11 @@ export interface SynthesisHeader {
   ignoredParams: string[];
   /** The loaded engine that speaks. */
   engine: string;
+  /**
+   * Whether the same request gives the same samples on every node with this engine, model and version, so that a broken
+   * call can be taken up elsewhere without a seam.
+   */
+  deterministic: boolean;
 }
 
 export interface SynthesisAudio {
@@ -139,6 +166,8 @@ export interface GetInfoResponse {
     | undefined;
   /** True once the node takes no new calls. */
   draining: boolean;
+  /** SHA-256 (32 bytes each) of reference clips held here, the last used first; at most 1024. */
+  heldReferences: Uint8Array[];
 }
 
 export interface EngineInfo {
@@ -148,6 +177,9 @@ export interface EngineInfo {
   /** ISO 639-1. */
   languages: string[];
   abilities: EngineAbilities | undefined;
+  state: EngineState;
+  /** Why the engine is not ready, in words for an operator. */
+  stateReason: string;
 }
 
 export interface EngineAbilities {
@@ -643,7 +675,7 @@ export const SynthesizeEvent: MessageFns<SynthesizeEvent> = {
 };
 
 function createBaseSynthesisHeader(): SynthesisHeader {
-  return { sampleRate: 0, model: "", modelVersion: "", ignoredParams: [], engine: "" };
+  return { sampleRate: 0, model: "", modelVersion: "", ignoredParams: [], engine: "", deterministic: false };
 }
 
 export const SynthesisHeader: MessageFns<SynthesisHeader> = {
@@ -662,6 +694,9 @@ export const SynthesisHeader: MessageFns<SynthesisHeader> = {
     }
     if (message.engine !== "") {
       writer.uint32(42).string(message.engine);
+    }
+    if (message.deterministic !== false) {
+      writer.uint32(48).bool(message.deterministic);
     }
     return writer;
   },
@@ -719,6 +754,14 @@ export const SynthesisHeader: MessageFns<SynthesisHeader> = {
             message.engine = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.deterministic = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -741,6 +784,7 @@ export const SynthesisHeader: MessageFns<SynthesisHeader> = {
     message.modelVersion = object.modelVersion ?? "";
     message.ignoredParams = object.ignoredParams?.map((e) => e) || [];
     message.engine = object.engine ?? "";
+    message.deterministic = object.deterministic ?? false;
     return message;
   },
 };
@@ -1045,7 +1089,7 @@ export const GetInfoRequest: MessageFns<GetInfoRequest> = {
 };
 
 function createBaseGetInfoResponse(): GetInfoResponse {
-  return { nodeId: "", version: "", engines: [], load: undefined, draining: false };
+  return { nodeId: "", version: "", engines: [], load: undefined, draining: false, heldReferences: [] };
 }
 
 export const GetInfoResponse: MessageFns<GetInfoResponse> = {
@@ -1064,6 +1108,9 @@ export const GetInfoResponse: MessageFns<GetInfoResponse> = {
     }
     if (message.draining !== false) {
       writer.uint32(40).bool(message.draining);
+    }
+    for (const v of message.heldReferences) {
+      writer.uint32(50).bytes(v!);
     }
     return writer;
   },
@@ -1121,6 +1168,14 @@ export const GetInfoResponse: MessageFns<GetInfoResponse> = {
             message.draining = reader.bool();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.heldReferences.push(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1143,12 +1198,13 @@ export const GetInfoResponse: MessageFns<GetInfoResponse> = {
     message.engines = object.engines?.map((e) => EngineInfo.fromPartial(e)) || [];
     message.load = (object.load !== undefined && object.load !== null) ? NodeLoad.fromPartial(object.load) : undefined;
     message.draining = object.draining ?? false;
+    message.heldReferences = object.heldReferences?.map((e) => e) || [];
     return message;
   },
 };
 
 function createBaseEngineInfo(): EngineInfo {
-  return { engine: "", model: "", modelVersion: "", languages: [], abilities: undefined };
+  return { engine: "", model: "", modelVersion: "", languages: [], abilities: undefined, state: 0, stateReason: "" };
 }
 
 export const EngineInfo: MessageFns<EngineInfo> = {
@@ -1167,6 +1223,12 @@ export const EngineInfo: MessageFns<EngineInfo> = {
     }
     if (message.abilities !== undefined) {
       EngineAbilities.encode(message.abilities, writer.uint32(42).fork()).join();
+    }
+    if (message.state !== 0) {
+      writer.uint32(48).int32(message.state);
+    }
+    if (message.stateReason !== "") {
+      writer.uint32(58).string(message.stateReason);
     }
     return writer;
   },
@@ -1224,6 +1286,22 @@ export const EngineInfo: MessageFns<EngineInfo> = {
             message.abilities = EngineAbilities.decode(reader, reader.uint32());
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.stateReason = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1248,6 +1326,8 @@ export const EngineInfo: MessageFns<EngineInfo> = {
     message.abilities = (object.abilities !== undefined && object.abilities !== null)
       ? EngineAbilities.fromPartial(object.abilities)
       : undefined;
+    message.state = object.state ?? 0;
+    message.stateReason = object.stateReason ?? "";
     return message;
   },
 };
@@ -1655,7 +1735,8 @@ export const AudioServiceService = {
    *
    * Status codes: INVALID_ARGUMENT for a request that no node of this engine can speak (unknown preset voice,
    * unsupported language or script; the message says which), RESOURCE_EXHAUSTED when the node is full (queue depth in
-   * the trailer "scaiinfer-queued"), UNAVAILABLE while it drains, NOT_FOUND for an engine that is not loaded.
+   * the trailer "scaiinfer-queued"), UNAVAILABLE while it drains, NOT_FOUND for an engine that is not loaded,
+   * FAILED_PRECONDITION for a reference that is named without its samples and is not held here: send it whole.
    */
   synthesize: {
     path: "/scaiinfer.v1.AudioService/Synthesize" as const,
@@ -1694,7 +1775,8 @@ export interface AudioServiceServer extends UntypedServiceImplementation {
    *
    * Status codes: INVALID_ARGUMENT for a request that no node of this engine can speak (unknown preset voice,
    * unsupported language or script; the message says which), RESOURCE_EXHAUSTED when the node is full (queue depth in
-   * the trailer "scaiinfer-queued"), UNAVAILABLE while it drains, NOT_FOUND for an engine that is not loaded.
+   * the trailer "scaiinfer-queued"), UNAVAILABLE while it drains, NOT_FOUND for an engine that is not loaded,
+   * FAILED_PRECONDITION for a reference that is named without its samples and is not held here: send it whole.
    */
   synthesize: handleServerStreamingCall<SynthesizeRequest, SynthesizeEvent>;
   /** What this node can do and how busy it is. */
@@ -1709,7 +1791,8 @@ export interface AudioServiceClient extends Client {
    *
    * Status codes: INVALID_ARGUMENT for a request that no node of this engine can speak (unknown preset voice,
    * unsupported language or script; the message says which), RESOURCE_EXHAUSTED when the node is full (queue depth in
-   * the trailer "scaiinfer-queued"), UNAVAILABLE while it drains, NOT_FOUND for an engine that is not loaded.
+   * the trailer "scaiinfer-queued"), UNAVAILABLE while it drains, NOT_FOUND for an engine that is not loaded,
+   * FAILED_PRECONDITION for a reference that is named without its samples and is not held here: send it whole.
    */
   synthesize(request: SynthesizeRequest, options?: Partial<CallOptions>): ClientReadableStream<SynthesizeEvent>;
   synthesize(

@@ -1,7 +1,7 @@
 import { describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import assert from "node:assert/strict"
-import * as WorkerPool from "../../src/engine/WorkerPool.ts"
+import * as WorkerPool from "../../src/services/WorkerPool.ts"
 
 interface Job {
   readonly name: string

@@ -6,13 +6,19 @@
  * takes too long fails the job it has, and is replaced; no other job notices. Nothing here bounds the queue: callers do,
  * by how many jobs they hand in at once.
  */
-import { Effect, type Scope } from "effect"
+import { Effect, Schema, type Scope } from "effect"
 import { Worker } from "node:worker_threads"
-import { EngineFailed } from "./Engine.ts"
+
+/** The job cannot be finished: its worker broke, hung, or says why not. */
+export class WorkerFailed extends Schema.TaggedError<WorkerFailed>()("WorkerFailed", { reason: Schema.String }) {
+  override get message(): string {
+    return this.reason
+  }
+}
 
 export interface WorkerPool<Job, Made> {
   /** `caller` is whose turn the job takes: any object that stands for one call. */
-  readonly run: (caller: object, job: Job) => Effect.Effect<Made, EngineFailed>
+  readonly run: (caller: object, job: Job) => Effect.Effect<Made, WorkerFailed>
   readonly queued: () => number
   /** Jobs inside workers, abandoned ones included. */
   readonly running: () => number
@@ -33,7 +39,7 @@ export type Answer<Made> = { readonly made: Made } | { readonly failure: string 
 
 interface Task<Job, Made> {
   readonly job: Job
-  settle: (effect: Effect.Effect<Made, EngineFailed>) => void
+  settle: (effect: Effect.Effect<Made, WorkerFailed>) => void
 }
 
 /** The workers end with the scope; jobs still inside fail. */
@@ -42,7 +48,7 @@ export const make = <Job, Made>(
 ): Effect.Effect<WorkerPool<Job, Made>, never, Scope.Scope> =>
   Effect.acquireRelease(Effect.sync(() => new Pool<Job, Made>(options)), (pool) => pool.close)
 
-const shuttingDown = "the engine is shutting down"
+const shuttingDown = "the pool is shutting down"
 
 class Pool<Job, Made> implements WorkerPool<Job, Made> {
   readonly #options: WorkerPoolOptions
@@ -61,9 +67,9 @@ class Pool<Job, Made> implements WorkerPool<Job, Made> {
   readonly queued = () => [...this.#waiting.values()].reduce((sum, tasks) => sum + tasks.length, 0)
   readonly running = () => this.#busy.size
 
-  readonly run = (caller: object, job: Job): Effect.Effect<Made, EngineFailed> =>
+  readonly run = (caller: object, job: Job): Effect.Effect<Made, WorkerFailed> =>
     Effect.callback((settle) => {
-      if (this.#closed) return settle(Effect.fail(new EngineFailed({ reason: shuttingDown })))
+      if (this.#closed) return settle(Effect.fail(new WorkerFailed({ reason: shuttingDown })))
       const task = { job, settle }
       const tasks = this.#waiting.get(caller)
       if (tasks === undefined) this.#waiting.set(caller, [task])
@@ -77,7 +83,7 @@ class Pool<Job, Made> implements WorkerPool<Job, Made> {
     const workers = [...this.#idle.splice(0), ...this.#busy.keys()]
     for (const fail of this.#busy.values()) fail(shuttingDown)
     for (const { settle } of [...this.#waiting.values()].flat()) {
-      settle(Effect.fail(new EngineFailed({ reason: shuttingDown })))
+      settle(Effect.fail(new WorkerFailed({ reason: shuttingDown })))
     }
     this.#waiting.clear()
     return Effect.promise(() => Promise.all(workers.map((worker) => worker.terminate())))
@@ -114,13 +120,13 @@ class Pool<Job, Made> implements WorkerPool<Job, Made> {
       task.settle(
         "made" in answer
           ? Effect.succeed(answer.made)
-          : Effect.fail(new EngineFailed({ reason: answer.failure }))
+          : Effect.fail(new WorkerFailed({ reason: answer.failure }))
       )
       this.#dispatch()
     }
     const failed = (reason: string) => {
       leave()
-      task.settle(Effect.fail(new EngineFailed({ reason })))
+      task.settle(Effect.fail(new WorkerFailed({ reason })))
     }
     const watchdog = setTimeout(() => this.#lose(worker, `no answer in ${jobMillisMax} ms`), jobMillisMax)
     this.#busy.set(worker, failed)

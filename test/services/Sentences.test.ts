@@ -1,6 +1,6 @@
 import { describe, it } from "@effect/vitest"
 import assert from "node:assert/strict"
-import { pieceLengthMax, pieces } from "../../src/engine/Sentences.ts"
+import { pieceLengthMax, pieces } from "../../src/services/Sentences.ts"
 
 const texts = (text: string) => [...pieces(text)].map((piece) => piece.text)
 

@@ -1,5 +1,6 @@
 /** Which backend a call goes to: the tenant's policy, the caller's advice, and what can serve the voice now. */
 import { Schema } from "effect"
+import type { Need, NodesState } from "./AudioNode.ts"
 
 /** A: self-hosted engine nodes. B: the managed relay. */
 export const Backend = Schema.Literals(["A", "B"])
@@ -27,6 +28,48 @@ export const initialPolicy: BackendPolicy = { allowedBackends: ["A", "B"], defau
 
 /** Whether a backend can serve this voice now; if not, why, in words for the caller and the record. */
 export type Availability = { readonly available: true } | { readonly available: false; readonly reason: string }
+
+const available: Availability = { available: true }
+const unavailable = (reason: string): Availability => ({ available: false, reason })
+
+/** What a need asks for, in words. */
+const asked = (need: Need): string =>
+  need.kind === "preset" || (need.engine !== undefined && need.engine !== "default")
+    ? `engine ${need.engine}`
+    : need.kind === "any"
+    ? "a ready engine"
+    : need.kind
+
+/** Whether A can serve a voice: what it needs of a node (undefined: no node has a speaker for it), and what nodes can do. */
+export const availabilityOfNodes = (need: Need | undefined, state: NodesState): Availability => {
+  if (need === undefined) return unavailable("the voice has no speaker on engine nodes")
+  switch (state) {
+    case "healthy":
+    case "warning":
+      return available
+    case "recovering":
+      return unavailable(`every node with ${asked(need)} is recovering from failures`)
+    case "draining":
+      return unavailable(`every node with ${asked(need)} is draining`)
+    case "stale":
+      return unavailable(`every node with ${asked(need)} has gone silent`)
+    case "unable":
+      return unavailable(`no node with ${asked(need)} is ready`)
+    case "none":
+      return unavailable("no node is known")
+  }
+}
+
+/** `recovering`: its circuit is open. `off`: none is configured. */
+export const RelayState = Schema.Literals(["ready", "recovering", "off"])
+export type RelayState = typeof RelayState.Type
+
+/** Whether B can serve a voice: whether it has a speaker there, and what the relay can do. */
+export const availabilityOfRelay = (hasSpeaker: boolean, state: RelayState): Availability => {
+  if (state === "off") return unavailable("no relay is configured")
+  if (!hasSpeaker) return unavailable("the voice has no speaker at the relay")
+  return state === "ready" ? available : unavailable("the relay is recovering from failures")
+}
 
 export interface Decision {
   /** Backends to try, best first. Empty: nothing can serve the call. */

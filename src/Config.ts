@@ -131,6 +131,11 @@ const variables = {
   SCAISPEAK_RATE_LIMIT_PARTNER: [wholeNumber(0, 1e9), "requests a minute for a partner"],
   SCAISPEAK_FIRST_AUDIO_TIMEOUT_MS: [wholeNumber(100, 600_000), "longest wait for a backend's first audio"],
   SCAISPEAK_CHUNK_TIMEOUT_MS: [wholeNumber(100, 600_000), "longest silence between two chunks of a backend"],
+  SCAISPEAK_BREAKER_FAILURES: [wholeNumber(1, 1000), "failures in a row after which a node or relay gets no calls"],
+  SCAISPEAK_BREAKER_OPEN_MS: [
+    wholeNumber(10, 600_000),
+    "time until its first probe; doubles with each that fails, to 30 s"
+  ],
   SCAISPEAK_STALL_MS: [wholeNumber(100, 3_600_000), "longest time that a client may read nothing of its reply"],
   SCAISPEAK_DRAIN_MS: [wholeNumber(0, 600_000), "time that running calls get to finish at shutdown"],
   SCAISPEAK_OTLP_ENDPOINT: [url("http:", "https:"), "OpenTelemetry collector (OTLP over HTTP)"],
@@ -231,6 +236,10 @@ const complete = (env: Decoded) => {
     },
     firstAudioTimeoutMs: env.SCAISPEAK_FIRST_AUDIO_TIMEOUT_MS ?? 15_000,
     chunkTimeoutMs: env.SCAISPEAK_CHUNK_TIMEOUT_MS ?? 15_000,
+    breaker: {
+      failures: env.SCAISPEAK_BREAKER_FAILURES ?? 3,
+      openMs: env.SCAISPEAK_BREAKER_OPEN_MS ?? 1000
+    },
     stallMs: env.SCAISPEAK_STALL_MS ?? 60_000,
     drainMs: env.SCAISPEAK_DRAIN_MS ?? 10_000,
     otlpEndpoint: env.SCAISPEAK_OTLP_ENDPOINT,

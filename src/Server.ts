@@ -9,12 +9,14 @@ import * as Housekeeping from "./jobs/Housekeeping.ts"
 import { Accounting } from "./services/Accounting.ts"
 import { ApiKeys } from "./services/ApiKeys.ts"
 import { AudioEncoder } from "./services/AudioEncoder.ts"
+import { Breakers } from "./services/Breakers.ts"
 import { Database } from "./services/Database.ts"
 import * as EmbeddedNode from "./services/EmbeddedNode.ts"
 import { Idempotency } from "./services/Idempotency.ts"
 import { Identity } from "./services/Identity.ts"
 import { JwtVerifier } from "./services/JwtVerifier.ts"
 import { Ledger } from "./services/Ledger.ts"
+import { NodeDirectory } from "./services/NodeDirectory.ts"
 import { NodeRegistry } from "./services/NodeRegistry.ts"
 import * as FilesystemObjects from "./services/ObjectStore/Filesystem.ts"
 import * as S3Objects from "./services/ObjectStore/S3.ts"
@@ -64,7 +66,9 @@ export const layer = (settings: Settings) => {
     )
 
   const Backends = Layer.mergeAll(ScaiInferDispatcher.layer(settings), Relay).pipe(
-    Layer.provideMerge(NodeRegistry.layer({ addresses: settings.nodes }))
+    Layer.provideMerge(NodeRegistry.layer({ addresses: settings.nodes })),
+    Layer.provide(NodeDirectory.layer),
+    Layer.provideMerge(Breakers.layer(settings.breaker))
   )
 
   const Background = Layer.mergeAll(
@@ -75,7 +79,7 @@ export const layer = (settings: Settings) => {
       : Layer.empty
   )
 
-  const Pipeline = Synthesis.layer.pipe(
+  const Pipeline = Synthesis.layer(settings).pipe(
     Layer.provide(RateLimits.layer(settings.rateLimits)),
     Layer.provideMerge(Accounting.layer(settings))
   )

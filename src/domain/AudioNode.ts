@@ -79,7 +79,11 @@ const serving = ({ engines }: NodeState, need: Need): { readonly engine: string;
     if (!offer.ready || (need.engine !== undefined && need.engine !== "default" && offer.engine !== need.engine)) {
       continue
     }
-    const rank = need.kind === "cloning" ? cloningRank[offer.cloning] : need.kind === "design" ? Number(offer.design) : 1
+    const rank = need.kind === "cloning"
+      ? cloningRank[offer.cloning]
+      : need.kind === "design"
+      ? Number(offer.design)
+      : 1
     if (rank > best.rank) best = { engine: offer.engine, rank }
   }
   return best
@@ -107,6 +111,12 @@ const stateOf = (node: NodeState, need: Need): NodesState =>
     : node.tripped
     ? "recovering"
     : node.tier
+
+/** Whether a call with this need may go to the node. */
+export const canServe = (node: NodeState, need: Need): boolean => {
+  const state = stateOf(node, need)
+  return state === "healthy" || state === "warning"
+}
 
 /** The state of the best node. */
 export const nodesState = (nodes: Iterable<NodeState>, need: Need): NodesState => {
@@ -141,10 +151,9 @@ export const choose = <Node extends NodeState>(
   let group: Array<Chosen<Node>> = []
   let groupRank = 0
   for (const node of nodes) {
-    const state = stateOf(node, need)
-    if (state !== "healthy" && state !== "warning") continue
+    if (!canServe(node, need)) continue
     const { engine, rank } = serving(node, need)
-    const total = 2 * rank + Number(state === "healthy")
+    const total = 2 * rank + Number(node.tier === "healthy")
     if (total < groupRank) continue
     if (total > groupRank) group = []
     groupRank = total

@@ -65,10 +65,17 @@ export const Voice = Schema.Struct({
 export type Voice = typeof Voice.Type
 
 /** Whether a backend knows this voice at all, regardless of its state now. */
-export const backendsOf = (voice: Pick<Voice, "preset" | "kind" | "relaySpeaker">) => ({
-  A: voice.preset !== null || voice.kind !== "preset",
+export const backendsOf = (voice: Pick<Voice, "preset" | "reference" | "designPrompt" | "relaySpeaker">) => ({
+  A: voice.preset !== null || voice.reference !== null || voice.designPrompt !== null,
   B: voice.relaySpeaker !== null
 })
+
+/**
+ * Whether A and B speak this voice with one speaker, so that one can go on where the other broke: a preset that has the
+ * same name at both, as when both serve the same model. Others may stand in for each other only before anything is heard.
+ */
+export const isSameSpeaker = (voice: Pick<Voice, "preset" | "relaySpeaker">): boolean =>
+  voice.preset !== null && voice.preset.name === voice.relaySpeaker
 
 /** Global voices are everybody's; tenant voices the tenant's; user voices their owner's. */
 export const isVisibleTo = (

@@ -36,7 +36,10 @@ export class Readiness extends Context.Service<Readiness, {
               { database: line(database.health), objects: line(objects.health) },
               { concurrency: "unbounded" }
             )
-            const backends = yield* backendLine(nodes.availability(options.engine), relay.speakers)
+            const backends = yield* backendLine(
+              nodes.availability({ kind: "any", engine: options.engine }),
+              relay.speakers
+            )
             const checks = { ...stores, backends, ...(stopping ? { process: "stopping" } : {}) }
             return { ready: Object.values(checks).every((state) => state === "ok"), checks }
           })

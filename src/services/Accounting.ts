@@ -28,6 +28,10 @@ export interface HoldFacts {
   nodeId?: string | null
   engine?: string
   model?: string
+  /** Wire names of parameters that were given and not honoured. */
+  ignoredParams?: ReadonlyArray<string>
+  /** How the call was routed, one sentence each. */
+  reasons?: Array<string>
   firstAudioMs?: number
   audioMs?: number
   /** Unset at the end: the caller went away. */
@@ -120,6 +124,7 @@ export class Accounting extends Context.Service<Accounting, {
               totalMs: (yield* Clock.currentTimeMillis) - createdAt,
               outcome,
               errorCode: facts.errorCode ?? null,
+              routing: { reasons: facts.reasons ?? [], ignoredParams: facts.ignoredParams ?? [] },
               tags: request.tags,
               createdAt
             })

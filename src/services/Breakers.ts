@@ -71,8 +71,7 @@ const breaker = ({ failures, openMs }: BreakerOptions) =>
     onStoreError: "fail"
   })
 
-const inMemory = (options: BreakerOptions) =>
-  breaker(options).pipe(Effect.provide(CircuitBreaker.layerStoreMemory()))
+const inMemory = (options: BreakerOptions) => breaker(options).pipe(Effect.provide(CircuitBreaker.layerStoreMemory()))
 
 interface Watched {
   readonly outcomes: Queue.Queue<Outcome>

@@ -1,155 +1,187 @@
 /**
- * The engine nodes that this process knows: polled for what they can do and how busy they are, and chosen from.
+ * The engine nodes that this process knows, and the choice between them.
  *
- * A node that does not answer its poll is away until it answers again; a draining node takes no new calls.
+ * Nodes named in the configuration are polled; others announce themselves by heartbeat, here or at another process of the
+ * service. A node's tier follows the age of its last sign of life; one whose connection breaks is stale at once. A node
+ * that fails call after call gets none until its probe has succeeded.
  */
-import { credentials, Metadata } from "@grpc/grpc-js"
+import { status } from "@grpc/grpc-js"
 import type { ServiceError } from "@grpc/grpc-js"
-import { Clock, Context, Effect, Layer, PubSub, Random, Stream } from "effect"
-import type { Scope } from "effect"
+import { Clock, Context, Effect, Exit, Layer, PubSub, Random, Scope, Stream } from "effect"
+import { canServe, choose, nodesState } from "../domain/AudioNode.ts"
+import type { Chosen, Need } from "../domain/AudioNode.ts"
+import { availabilityOfNodes } from "../domain/BackendPolicy.ts"
 import type { Availability } from "../domain/BackendPolicy.ts"
-import { BackendUnavailable } from "../domain/Failure.ts"
 import type { GetInfoResponse, PresetVoice } from "../proto/scaiinfer/v1/audio.ts"
-import { AudioServiceClient } from "../proto/scaiinfer/v1/audio.ts"
+import { Breakers } from "./Breakers.ts"
+import type { Outcome } from "./Breakers.ts"
+import { NodeDirectory } from "./NodeDirectory.ts"
+import { AudioNode } from "./NodeRegistry/AudioNode.ts"
+import { connect, getInfo, listVoices, probe } from "./NodeRegistry/NodeClient.ts"
 
-/** A node is asked this often; it counts as away when the answer takes longer than {@link pollTimeoutMillis}. */
+/** A configured node is asked this often, ms. */
 const pollMillis = 2000
-const pollTimeoutMillis = 1000
-/** Until a node has answered once it is asked this often, so that a start is not held up by the poll. */
+/** Until a node has answered once it is asked this often, so that a start is not held up by the poll; ms. */
 const firstPollMillis = 50
-
-export interface AudioNode {
-  readonly address: string
-  readonly client: AudioServiceClient
-  /** As last reported; undefined while the node is away. */
-  info: GetInfoResponse | undefined
-  /** Calls of this process that run there now. */
-  active: number
-}
+/** One that was there and went away, ms. */
+const lostPollMillis = 500
+/** How soon a process learns of nodes that have announced themselves to another one. */
+const directoryEvery = "2 seconds"
 
 export class NodeRegistry extends Context.Service<NodeRegistry, {
   /** Polls a node for as long as the scope is open. */
   readonly watch: (address: string) => Effect.Effect<void, never, Scope.Scope>
-  /** The less busy of two random ready nodes with this engine. */
-  readonly resolve: (engine: string) => Effect.Effect<AudioNode, BackendUnavailable>
-  /** Whether `resolve` would find a node, and if not, why. */
-  readonly availability: (engine: string) => Availability
+  /** A node has announced itself to this process. */
+  readonly heard: (address: string, info: GetInfoResponse) => Effect.Effect<void>
+  /** The node for a call, none of those tried before; undefined when none is left. */
+  readonly pick: (need: Need, tried: ReadonlySet<string>) => Effect.Effect<Chosen<AudioNode> | undefined>
+  /** Whether `pick` would find one, and if not, why. */
+  readonly availability: (need: Need | undefined, tried?: ReadonlySet<string>) => Availability
+  /** Nodes that `pick` would choose from. */
+  readonly count: (need: Need, tried: ReadonlySet<string>) => number
+  /** The connection to the node broke: it is stale until it is heard again. */
+  readonly lost: (node: AudioNode, reason: string) => Effect.Effect<void>
+  /** How a call to the node ended. */
+  readonly note: (node: AudioNode, outcome: Outcome) => void
   readonly nodes: () => ReadonlyArray<AudioNode>
-  /** Preset voices of a node, each time one becomes ready; the ones known so far first. */
+  /** Preset voices of a node, each time they change; the ones known so far first. */
   readonly presets: Stream.Stream<ReadonlyArray<PresetVoice>>
 }>()("scaispeak/NodeRegistry") {
   static readonly layer = (options: { readonly addresses: ReadonlyArray<string> }) =>
     Layer.effect(
       NodeRegistry,
       Effect.gen(function*() {
-        const nodes = new Map<string, AudioNode>()
+        const breakers = yield* Breakers
+        const directory = yield* NodeDirectory
+        const clock = yield* Clock.Clock
+        const registryScope = yield* Effect.scope
+        const nodes = new Map<string, { readonly node: AudioNode; readonly scope: Scope.Closeable }>()
         const presets = yield* PubSub.sliding<ReadonlyArray<PresetVoice>>({ capacity: 64, replay: 64 })
 
-        const watch = Effect.fnUntraced(function*(address: string) {
-          const node = yield* Effect.acquireRelease(
+        /** The node of that address, met now or before. */
+        const meet = Effect.fnUntraced(function*(address: string, source: AudioNode["source"]) {
+          const known = nodes.get(address)
+          if (known !== undefined) return known.node
+          const scope = yield* Scope.fork(registryScope)
+          const key = keyOf(address)
+          const node = new AudioNode({
+            address,
+            client: connect(address),
+            source,
+            clock,
+            isOpen: () => breakers.isOpen(key)
+          })
+          nodes.set(address, { node, scope })
+          yield* Scope.addFinalizer(
+            scope,
             Effect.sync(() => {
-              const node: AudioNode = { address, client: connect(address), info: undefined, active: 0 }
-              nodes.set(address, node)
-              return node
-            }),
-            (node) =>
-              Effect.sync(() => {
-                nodes.delete(address)
-                node.client.close()
-              })
+              nodes.delete(address)
+              node.client.close()
+            })
           )
-          const poll = Effect.gen(function*() {
-            const before = node.info
-            node.info = yield* getInfo(node.client)
-            if (before === undefined) {
-              yield* Effect.logInfo("node ready", { node: node.info.nodeId, address })
-              yield* PubSub.publish(presets, yield* listVoices(node.client))
-            }
-          }).pipe(
-            Effect.catch((error) => {
-              const wasReady = node.info !== undefined
-              node.info = undefined
-              return wasReady ? Effect.logWarning("node away", { address, reason: error.details }) : Effect.void
-            }),
-            Effect.andThen(Effect.suspend(() => Effect.sleep(node.info === undefined ? firstPollMillis : pollMillis)))
+          yield* Scope.provide(
+            breakers.watch(key, Effect.suspend(() => probe(node.client, node.presets[0]))),
+            scope
+          )
+          return node
+        })
+        const forget = (address: string) =>
+          Effect.suspend(() => {
+            const known = nodes.get(address)
+            return known === undefined ? Effect.void : Scope.close(known.scope, Exit.void)
+          })
+
+        /** Takes a report; when it brings other engines than before, the voices are asked for too. */
+        const hear = Effect.fnUntraced(function*(node: AudioNode, info: GetInfoResponse, ageMillis: number) {
+          const wasAway = node.tier === "stale"
+          node.hear(info, ageMillis)
+          if (node.tier === "stale") return
+          if (wasAway) yield* Effect.logInfo("node ready", { node: node.name, address: node.address })
+          const now = signature(node)
+          if (!wasAway && now === node.listedAs) return
+          node.presets = yield* listVoices(node.client)
+          node.listedAs = now
+          yield* PubSub.publish(presets, node.presets)
+        })
+
+        const lost = (node: AudioNode, reason: string) =>
+          Effect.suspend(() => {
+            if (node.tier === "stale") return Effect.void
+            node.lost = true
+            return Effect.logWarning("node away", { address: node.address, reason })
+          })
+        // One that is merely slow to answer grows old instead.
+        const unanswered = (node: AudioNode, error: ServiceError) =>
+          error.code === status.UNAVAILABLE ? lost(node, error.details) : Effect.void
+
+        const watch = Effect.fnUntraced(function*(address: string) {
+          const node = yield* meet(address, "configured")
+          yield* Effect.addFinalizer(() => forget(address))
+          const poll = getInfo(node.client).pipe(
+            Effect.flatMap((info) => hear(node, info, 0)),
+            Effect.catch((error) => unanswered(node, error)),
+            Effect.andThen(
+              Effect.suspend(() =>
+                Effect.sleep(node.info === undefined ? firstPollMillis : node.lost ? lostPollMillis : pollMillis)
+              )
+            )
           )
           yield* Effect.forkScoped(Effect.forever(poll))
         })
 
-        const ready = (engine: string) =>
-          [...nodes.values()].filter(({ info }) => info !== undefined && !info.draining && hasEngine(info, engine))
-
-        const availability = (engine: string): Availability => {
-          if (ready(engine).length > 0) return { available: true }
-          if (nodes.size === 0) return { available: false, reason: "no node is known" }
-          return { available: false, reason: `no node with engine ${engine} is ready` }
-        }
-
-        const resolve = Effect.fnUntraced(function*(engine: string) {
-          const found = ready(engine)
-          if (found.length === 0) {
-            const state = availability(engine)
-            return yield* new BackendUnavailable({ reasons: state.available ? [] : [state.reason] })
-          }
-          if (found.length === 1) return found[0]!
-          const first = yield* Random.nextIntBetween(0, found.length)
-          const second = (first + 1 + (yield* Random.nextIntBetween(0, found.length - 1))) % found.length
-          const [a, b] = [found[first]!, found[second]!]
-          return load(a) <= load(b) ? a : b
+        const take = Effect.fnUntraced(function*(address: string, info: GetInfoResponse, ageMillis: number) {
+          const node = yield* meet(address, "heartbeat")
+          yield* Effect.catch(hear(node, info, ageMillis), (error) => unanswered(node, error))
         })
+        const heard = Effect.fnUntraced(function*(address: string, info: GetInfoResponse) {
+          // Others learn of it later when the directory is away; this process goes by what it hears itself.
+          yield* Effect.ignore(directory.announce(address, info))
+          yield* take(address, info, 0)
+        })
+        const readDirectory = Effect.gen(function*() {
+          const list = yield* directory.list
+          yield* Effect.forEach(list, ({ address, ageMillis, info }) => take(address, info, ageMillis), {
+            concurrency: "unbounded",
+            discard: true
+          })
+          const listed = new Set(list.map(({ address }) => address))
+          for (const { node } of nodes.values()) {
+            if (node.source === "heartbeat" && !listed.has(node.address) && node.tier === "stale") {
+              yield* forget(node.address)
+            }
+          }
+        }).pipe(Effect.ignore)
+        yield* Effect.forkScoped(Effect.forever(Effect.andThen(readDirectory, Effect.sleep(directoryEvery))))
+
+        const untried = (tried: ReadonlySet<string>) => {
+          const left: Array<AudioNode> = []
+          for (const { node } of nodes.values()) if (!tried.has(node.address)) left.push(node)
+          return left
+        }
 
         yield* Effect.forEach(options.addresses, watch, { discard: true })
         return NodeRegistry.of({
           watch,
-          resolve,
-          availability,
-          nodes: () => [...nodes.values()],
+          heard,
+          pick: (need, tried) =>
+            Effect.flatMap(Random.next, (one) =>
+              Effect.map(Random.next, (other) => choose(untried(tried), need, [one, other]))),
+          availability: (need, tried = nobody) =>
+            availabilityOfNodes(need, need === undefined ? "none" : nodesState(untried(tried), need)),
+          count: (need, tried) =>
+            untried(tried).filter((node) => canServe(node, need)).length,
+          lost,
+          note: (node, outcome) => breakers.note(keyOf(node.address), outcome),
+          nodes: () => Array.from(nodes.values(), ({ node }) => node),
           presets: Stream.fromPubSub(presets)
         })
       })
     )
 }
 
-const hasEngine = (info: GetInfoResponse, engine: string) =>
-  engine === "default" ? info.engines.length > 0 : info.engines.some((loaded) => loaded.engine === engine)
+const nobody: ReadonlySet<string> = new Set()
+const keyOf = (address: string) => `node:${address}`
 
-/** Share of the node's capacity in use, by its own report or by what this process runs there, whichever is more. */
-const load = ({ active, info }: AudioNode) =>
-  Math.max(active, info?.load?.active ?? 0) / Math.max(1, info?.load?.capacity ?? 1)
-
-const connect = (address: string) =>
-  new AudioServiceClient(address, credentials.createInsecure(), {
-    // A dead peer is noticed between calls too, and a node that restarts is found again within a second.
-    "grpc.keepalive_time_ms": 20_000,
-    "grpc.keepalive_timeout_ms": 5_000,
-    "grpc.max_reconnect_backoff_ms": 1_000,
-    "grpc.initial_reconnect_backoff_ms": 100,
-    // One window holds a long sentence, so that a node never waits for the gateway's acknowledgement inside one.
-    "grpc-node.flow_control_window": 1 << 20
-  })
-
-const unary = <A>(
-  send: (metadata: Metadata, deadline: { deadline: number }, done: (error: ServiceError | null, value: A) => void) => {
-    cancel: () => void
-  }
-) =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) =>
-    Effect.callback<A, ServiceError>((resume) => {
-      const call = send(
-        new Metadata(),
-        { deadline: now + pollTimeoutMillis },
-        (error, value) => resume(error ? Effect.fail(error) : Effect.succeed(value))
-      )
-      return Effect.sync(() => call.cancel())
-    }))
-
-const getInfo = (client: AudioServiceClient) =>
-  unary<GetInfoResponse>((metadata, deadline, done) => client.getInfo({}, metadata, deadline, done))
-
-const listVoices = (client: AudioServiceClient) =>
-  Effect.map(
-    unary<{ voices: ReadonlyArray<PresetVoice> }>((metadata, deadline, done) =>
-      client.listVoices({}, metadata, deadline, done)
-    ),
-    ({ voices }) => voices
-  )
+/** Changes when the node is another one or its engines come, go, or get ready. */
+const signature = ({ engines, info }: AudioNode): string =>
+  JSON.stringify([info?.nodeId, engines.map(({ engine, ready }) => [engine, ready])])

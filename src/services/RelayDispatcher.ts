@@ -97,6 +97,7 @@ export class RelayDispatcher extends Context.Service<RelayDispatcher, {
             ignoredParams: (["cfgValue", "seed", "warmupTrimMs"] as const)
               .filter((name) => request.params[name] !== undefined)
               .map((name) => wireNames[name]),
+            deterministic: false,
             audio: response.stream.pipe(
               Stream.mapError((cause): DispatchFailure => new BackendFailed({ backend: "B", cause })),
               Stream.timeoutOrElse({

@@ -1,97 +1,171 @@
-/** Backend A: one gRPC call to an engine node. Closing the scope cancels the call, and with it the engine's work. */
-import { Metadata, status } from "@grpc/grpc-js"
-import type { ServiceError } from "@grpc/grpc-js"
-import { Cause, Clock, Context, Effect, Layer, Stream } from "effect"
+/**
+ * Backend A: one gRPC call to an engine node. Closing the scope cancels the call, and with it the engine's work.
+ *
+ * A reference clip goes along only where the node does not hold it already; a node that was thought to hold it and does
+ * not is sent it whole.
+ */
+import { Metadata } from "@grpc/grpc-js"
+import { Cause, Clock, Context, Effect, Layer } from "effect"
 import type { Scope } from "effect"
+import { needOf } from "../domain/AudioNode.ts"
 import type { Availability } from "../domain/BackendPolicy.ts"
-import {
-  BackendFailed,
-  BackendSaturated,
-  BackendTimeout,
-  BackendUnavailable,
-  InvalidRequest
-} from "../domain/Failure.ts"
-import type { PcmChunk, SpokenWord } from "../domain/PcmChunk.ts"
-import type { SynthesizeEvent, SynthesizeRequest } from "../proto/scaiinfer/v1/audio.ts"
-import type { Dispatched, DispatchRefusal, DispatchRequest } from "./Dispatch.ts"
+import { BackendUnavailable } from "../domain/Failure.ts"
+import type { SynthesizeRequest } from "../proto/scaiinfer/v1/audio.ts"
+import type { Attempt, Dispatched, DispatchRefusal, DispatchRequest } from "./Dispatch.ts"
 import * as EventReader from "./EventReader.ts"
 import { NodeRegistry } from "./NodeRegistry.ts"
+import type { AudioNode } from "./NodeRegistry/AudioNode.ts"
+import { ReferenceCache } from "./ReferenceCache.ts"
+import { broken, isDisconnected, isFailing, isNotHeld, toFailure } from "./ScaiInferDispatcher/NodeFailure.ts"
+import type { NodeError } from "./ScaiInferDispatcher/NodeFailure.ts"
+import { speechOf } from "./ScaiInferDispatcher/SpeechStream.ts"
 
-/** Seconds a queued call waits, for the caller of a full node: about one sentence each. */
-const secondsPerQueuedCall = 0.1
+type Clip = Effect.Success<ReturnType<ReferenceCache["Service"]["get"]>>
+type Voice = DispatchRequest["voice"]
 
 export class ScaiInferDispatcher extends Context.Service<ScaiInferDispatcher, {
-  readonly dispatch: (request: DispatchRequest) => Effect.Effect<Dispatched, DispatchRefusal, Scope.Scope>
+  readonly dispatch: (
+    request: DispatchRequest,
+    attempt: Attempt
+  ) => Effect.Effect<Dispatched, DispatchRefusal, Scope.Scope>
   /** Whether a call in this voice could be dispatched now. */
-  readonly availability: (voice: DispatchRequest["voice"]) => Availability
+  readonly availability: (voice: Voice) => Availability
+  /** Nodes that could take a call in this voice and were not tried yet. */
+  readonly otherNodes: (voice: Voice, tried: ReadonlySet<string>) => number
   /** Calls open now. */
   readonly active: () => number
 }>()("scaispeak/ScaiInferDispatcher") {
   static readonly layer = (options: {
-    /** Longest wait for the first audio of a call. */
-    readonly firstAudioTimeoutMs: number
-    /** Longest silence between two messages after that. */
+    /** Longest silence between two messages after the first audio, ms. */
     readonly chunkTimeoutMs: number
+    /** Engine kind of cloned and designed voices; `default`: the best that a node has. */
+    readonly engine: string
   }) =>
     Layer.effect(
       ScaiInferDispatcher,
       Effect.gen(function*() {
         const registry = yield* NodeRegistry
+        const references = yield* ReferenceCache
         let active = 0
 
-        const dispatch = Effect.fnUntraced(function*(request: DispatchRequest) {
-          const { preset } = request.voice
-          if (preset === null) return yield* new BackendUnavailable({ reasons: [noSpeaker.reason] })
-          const node = yield* registry.resolve(preset.engine)
-          yield* Effect.annotateCurrentSpan({ node: node.info?.nodeId ?? node.address })
-          const call = yield* Effect.acquireRelease(
+        const open = (node: AudioNode, request: SynthesizeRequest) =>
+          Effect.acquireRelease(
             Effect.sync(() => {
               active++
-              node.active++
-              return node.client.synthesize(toWire(request, preset), new Metadata())
+              node.running++
+              return node.client.synthesize(request, new Metadata())
             }),
             (call) =>
               Effect.sync(() => {
                 active--
-                node.active--
+                node.running--
                 call.cancel()
               })
           )
-          const take = EventReader.make(call)
-          const deadline = (yield* Clock.currentTimeMillis) + options.firstAudioTimeoutMs
-          const { header, rest } = yield* accepted(take({ silenceMsMax: options.firstAudioTimeoutMs, eager: true }))
+
+        /** What a call's end says about the node, and to the caller. */
+        const failed = (node: AudioNode) => (error: NodeError) =>
+          Effect.suspend(() => {
+            if (isFailing(error)) registry.note(node, "failure")
+            return Effect.andThen(
+              isDisconnected(error) ? registry.lost(node, error.details) : Effect.void,
+              Effect.fail(toFailure(error))
+            )
+          })
+
+        /** The node's yes, and what came with it; a clip that it does not hold after all is sent whole. */
+        const begin = Effect.fnUntraced(function*(
+          node: AudioNode,
+          request: SynthesizeRequest,
+          clip: Clip | undefined,
+          silenceMsMax: number
+        ) {
+          const inline = clip !== undefined && !node.holds(clip.sha256)
+          const take = EventReader.make(yield* open(node, inline ? withClip(request, clip) : request))
+          const accepted = Effect.map(take({ silenceMsMax, eager: true }), (events) => ({ events, take }))
+          if (clip === undefined) return yield* accepted
+          if (!inline) {
+            return yield* Effect.catchIf(accepted, isNotHeld, () =>
+              Effect.gen(function*() {
+                node.setHeld(clip.sha256, false)
+                const again = EventReader.make(yield* open(node, withClip(request, clip)))
+                return { events: yield* again({ silenceMsMax, eager: true }), take: again }
+              }))
+          }
+          return yield* Effect.tap(accepted, () => Effect.sync(() => node.setHeld(clip.sha256, true)))
+        })
+
+        const dispatch = Effect.fnUntraced(function*(request: DispatchRequest, attempt: Attempt) {
+          const { reference } = request.voice
+          const asked = needOf(request.voice, options.engine)
+          if (asked === undefined) return yield* unavailable(registry.availability(asked))
+          const clip = asked.kind === "cloning" ? yield* references.get(reference!) : undefined
+          const need = asked.kind === "cloning" ? { ...asked, sha256: clip!.sha256 } : asked
+          const chosen = yield* registry.pick(need, attempt.tried)
+          if (chosen === undefined) return yield* unavailable(registry.availability(need, attempt.tried))
+          const { engine, node, reason } = chosen
+          attempt.tried.add(node.address)
+          attempt.note(`Node ${node.name} is asked: ${reason}.`)
+          yield* Effect.annotateCurrentSpan({ node: node.name })
+          const deadline = (yield* Clock.currentTimeMillis) + attempt.firstAudioMsMax
+          const { events: [first, ...rest], take } = yield* Effect.catch(
+            begin(node, toWire(request, engine, clip), clip, attempt.firstAudioMsMax),
+            (error) => failed(node)(Cause.isDone(error) ? broken("The node ended the call without a word.") : error)
+          )
+          if (first.event?.$case !== "header") return yield* failed(node)(broken("The node spoke before its header."))
+          const header = first.event.value
           return {
             backend: "A" as const,
-            nodeId: node.info?.nodeId ?? node.address,
+            nodeId: node.name,
             engine: header.engine,
             model: `${header.model} ${header.modelVersion}`.trim(),
             sampleRate: header.sampleRate,
             ignoredParams: header.ignoredParams,
-            audio: chunks(take, rest, deadline, options.chunkTimeoutMs)
+            deterministic: header.deterministic,
+            audio: speechOf(take, rest, deadline, options.chunkTimeoutMs, {
+              onFirstAudio: () => registry.note(node, "success"),
+              onFailure: failed(node)
+            })
           }
         })
 
         return ScaiInferDispatcher.of({
           dispatch,
-          availability: (voice) => voice.preset === null ? noSpeaker : registry.availability(voice.preset.engine),
+          availability: (voice) => registry.availability(needOf(voice, options.engine)),
+          otherNodes: (voice, tried) => {
+            const need = needOf(voice, options.engine)
+            return need === undefined ? 0 : registry.count(need, tried)
+          },
           active: () => active
         })
       })
     )
 }
 
-/** An engine asked for no speaker would speak with its own: a voice is never replaced. */
-const noSpeaker = { available: false, reason: "the voice is no preset of an engine" } as const
+const unavailable = (state: Availability) =>
+  new BackendUnavailable({
+    reasons: [`A cannot serve the call: ${state.available ? "no node is left" : state.reason}.`]
+  })
+
+const noAudio = new Uint8Array(0)
 
 const toWire = (
-  { language, params, requestId, text }: DispatchRequest,
-  preset: NonNullable<DispatchRequest["voice"]["preset"]>
+  { language, params, requestId, text, voice }: DispatchRequest,
+  engine: string,
+  clip: Clip | undefined
 ): SynthesizeRequest => ({
   requestId,
-  engine: preset.engine,
+  engine,
   text,
   language,
-  voice: { $case: "presetVoice", value: preset.name },
+  voice: clip !== undefined
+    ? {
+      $case: "reference",
+      value: { pcm: noAudio, transcript: voice.reference?.transcript ?? "", sha256: clip.sha256 }
+    }
+    : voice.preset !== null
+    ? { $case: "presetVoice", value: voice.preset.name }
+    : { $case: "designPrompt", value: voice.designPrompt! },
   params: {
     speed: params.speed,
     cfgValue: params.cfgValue,
@@ -101,92 +175,7 @@ const toWire = (
   }
 })
 
-/** The header is the node's yes; what came with it is kept. */
-const accepted = Effect.fnUntraced(function*(take: EventReader.Take<SynthesizeEvent>) {
-  const [first, ...rest] = yield* Effect.mapError(
-    take,
-    (error) => Cause.isDone(error) ? broken("The node ended the call without a word.") : toFailure(error)
-  )
-  if (first.event?.$case !== "header") return yield* broken("The node spoke before its header.")
-  return { header: first.event.value, rest }
-})
-
-const chunks = (
-  take: (waiting: EventReader.Waiting) => EventReader.Take<SynthesizeEvent>,
-  early: ReadonlyArray<SynthesizeEvent>,
-  firstAudioBy: number,
-  chunkTimeoutMs: number
-): Stream.Stream<PcmChunk, DispatchRefusal> => {
-  let stash = early
-  let heard = false
-  let finished = false
-  const next = Effect.suspend(() => heard ? take({ silenceMsMax: chunkTimeoutMs, eager: false }) : first)
-  const first = Effect.flatMap(
-    Clock.currentTimeMillis,
-    (now) => take({ silenceMsMax: Math.max(1, firstAudioBy - now), eager: true })
-  )
-  const pull: Effect.Effect<readonly [PcmChunk, ...Array<PcmChunk>], DispatchRefusal | Cause.Done> = Effect.suspend(
-    () => {
-      if (stash.length > 0) {
-        const events = stash
-        stash = []
-        return emit(events)
-      }
-      return Effect.matchEffect(next, {
-        onSuccess: emit,
-        onFailure: (error): Effect.Effect<never, DispatchRefusal | Cause.Done> => {
-          if (!Cause.isDone(error)) return Effect.fail(toFailure(error))
-          // An end without `done` is a cut sentence, whatever the transport says.
-          return Effect.fail(finished ? error : broken("The node stopped in mid-speech."))
-        }
-      })
-    }
-  )
-  const emit = (events: ReadonlyArray<SynthesizeEvent>) => {
-    const [first, ...more] = toChunks(events)
-    heard ||= events.some(({ event }) => event?.$case === "audio")
-    finished ||= events.some(({ event }) => event?.$case === "done")
-    return first === undefined ? pull : Effect.succeed([first, ...more] as const)
-  }
-  return Stream.fromPull(Effect.succeed(pull))
-}
-
-const toChunks = (events: ReadonlyArray<SynthesizeEvent>): Array<PcmChunk> => {
-  const chunks: Array<PcmChunk> = []
-  for (const { event } of events) {
-    if (event?.$case === "audio") chunks.push({ pcm: event.value.pcm, words: noWords })
-    else if (event?.$case === "words") chunks.push({ pcm: noAudio, words: event.value.words.map(native) })
-  }
-  return chunks
-}
-
-const noWords: ReadonlyArray<SpokenWord> = []
-const noAudio = new Uint8Array(0)
-const native = (word: Omit<SpokenWord, "source">): SpokenWord => ({ ...word, source: "native" })
-
-const broken = (message: string) => new BackendFailed({ backend: "A", cause: new Error(message) })
-
-/** Fields of the request as the caller knows them, by the names that a node uses. */
-const wireFields: Record<string, string> = { voice: "voice_id", language: "language_hint", text: "text" }
-
-/** gRPC status to failure. A node names the field that it refuses in front of its reason: `language: only English`. */
-const toFailure = (error: ServiceError | EventReader.Silence): DispatchRefusal => {
-  if (error instanceof EventReader.Silence) return new BackendTimeout({ backend: "A", waitedMs: error.waitedMs })
-  switch (error.code) {
-    case status.INVALID_ARGUMENT: {
-      const [, field, reason] = /^(\w+): (.*)$/su.exec(error.details) ?? []
-      return InvalidRequest.field(wireFields[field ?? ""] ?? "text", reason ?? error.details)
-    }
-    case status.RESOURCE_EXHAUSTED: {
-      const queued = Number(error.metadata.get("scaiinfer-queued")[0] ?? 0)
-      return new BackendSaturated({ backend: "A", retryAfter: Math.max(1, Math.ceil(queued * secondsPerQueuedCall)) })
-    }
-    case status.UNAVAILABLE:
-    case status.NOT_FOUND:
-      return new BackendUnavailable({ reasons: [`A cannot serve the call: ${error.details}.`] })
-    case status.DEADLINE_EXCEEDED:
-      return new BackendTimeout({ backend: "A", waitedMs: 0 })
-    default:
-      return new BackendFailed({ backend: "A", cause: error })
-  }
-}
+const withClip = (request: SynthesizeRequest, { pcm }: Clip): SynthesizeRequest =>
+  request.voice?.$case === "reference"
+    ? { ...request, voice: { $case: "reference", value: { ...request.voice.value, pcm } } }
+    : request

@@ -67,19 +67,33 @@ const cutAt = (text: string, limit: number): number => {
 
 const isHighSurrogate = (text: string, at: number) => (text.charCodeAt(at) & 0xfc00) === 0xd800
 
-/** The segmenter's cuts with those undone that no reader would make. */
+/** Where sentences end, in code units, white space after them included; the last is the text's own end. */
+export const sentenceEnds = (text: string, language: string): ReadonlyArray<number> => {
+  const ends: Array<number> = []
+  for (const sentence of verbatimSentences(text, language)) ends.push((ends.at(-1) ?? 0) + sentence.length)
+  return ends
+}
+
 function* sentences(text: string, language: string): Generator<Piece> {
+  let before: string | undefined
+  for (const sentence of verbatimSentences(text, language)) {
+    if (before !== undefined) yield { text: before.trim(), pause: paragraphEnd.test(before) ? "paragraph" : "sentence" }
+    before = sayable.test(sentence) ? sentence : undefined
+  }
+  if (before !== undefined) yield { text: before.trim(), pause: "sentence" }
+}
+
+/** The segmenter's cuts with those undone that no reader would make. Joined they are the text. */
+function* verbatimSentences(text: string, language: string): Generator<string> {
   let held = ""
   for (const part of segments(text, language)) {
     if (held !== "" && !belongsTogether(held, part)) {
-      if (sayable.test(held)) {
-        yield { text: held.trim(), pause: paragraphEnd.test(held) ? "paragraph" : "sentence" }
-      }
+      yield held
       held = ""
     }
     held += part
   }
-  if (sayable.test(held)) yield { text: held.trim(), pause: "sentence" }
+  if (held !== "") yield held
 }
 
 /** "Ok... fine", "version 3.1. is", "example.Com", and marks alone are no new sentence. */

@@ -3,7 +3,8 @@
  *
  * Steps, in order: policy → voice → limits and hold → pick → dispatch → first audio; settling follows when the caller's
  * scope closes. A refusal at any step has touched no backend and leaves no hold. Closing the scope, at any time, stops
- * the backend's work. A call moves to the next allowed backend only while nothing of it has been heard.
+ * the backend's work. Before anything is heard a call may move to another node or to the next allowed backend; after that
+ * only to one that goes on in the same voice.
  */
 import { Clock, Context, Effect, Layer } from "effect"
 import type { Scope, Stream } from "effect"
@@ -20,14 +21,16 @@ import type { SpeechParams } from "../domain/SpeechParams.ts"
 import { notReady } from "../domain/Voice.ts"
 import type { Voice } from "../domain/Voice.ts"
 import { Accounting } from "./Accounting.ts"
-import type { DispatchRefusal } from "./Dispatch.ts"
+import type { Dispatched, DispatchRefusal } from "./Dispatch.ts"
 import { makeId } from "./Ids.ts"
 import { PolicyResolver } from "./PolicyResolver.ts"
 import { RateLimits } from "./RateLimits.ts"
 import { RelayDispatcher } from "./RelayDispatcher.ts"
 import { ScaiInferDispatcher } from "./ScaiInferDispatcher.ts"
-import { attempt, firstHeard } from "./Synthesis/FirstSound.ts"
+import { firstHeard, hear } from "./Synthesis/FirstSound.ts"
+import type { Route } from "./Synthesis/FirstSound.ts"
 import { fail, meter, withWordTimes } from "./Synthesis/Meter.ts"
+import { takingOver } from "./Synthesis/Takeover.ts"
 import { step } from "./Trace.ts"
 import { VoiceRepo } from "./VoiceRepo.ts"
 
@@ -59,7 +62,7 @@ export interface SynthesisPlan {
   readonly characters: number
   /** Wire names of parameters that were given and are not honoured. */
   readonly ignoredParams: ReadonlyArray<string>
-  /** Why this backend, one sentence each. */
+  /** Why this backend, and what happened on the way to it; one sentence each. */
   readonly reasons: ReadonlyArray<string>
 }
 
@@ -72,70 +75,92 @@ export interface Speech {
 export class Synthesis extends Context.Service<Synthesis, {
   readonly speak: (request: SynthesisRequest) => Effect.Effect<Speech, Failure, Scope.Scope>
 }>()("scaispeak/Synthesis") {
-  static readonly layer = Layer.effect(
-    Synthesis,
-    Effect.gen(function*() {
-      const policies = yield* PolicyResolver
-      const voices = yield* VoiceRepo
-      const limits = yield* RateLimits
-      const accounting = yield* Accounting
-      const dispatchers = { A: yield* ScaiInferDispatcher, B: yield* RelayDispatcher }
+  static readonly layer = (options: {
+    /** Longest wait for the first audio of a call, over all backends that are asked; ms. */
+    readonly firstAudioTimeoutMs: number
+  }) =>
+    Layer.effect(
+      Synthesis,
+      Effect.gen(function*() {
+        const policies = yield* PolicyResolver
+        const voices = yield* VoiceRepo
+        const limits = yield* RateLimits
+        const accounting = yield* Accounting
+        const dispatchers = { A: yield* ScaiInferDispatcher, B: yield* RelayDispatcher }
 
-      const speak = Effect.fnUntraced(function*(request: SynthesisRequest) {
-        const { caller } = request
-        const policy = yield* policies.resolve(caller.tenantId).pipe(step("synthesis.policy"))
-        const voice = yield* voices.find(caller, request.voiceId).pipe(step("synthesis.voice"))
-        const refusal = notReady(voice)
-        if (refusal !== undefined) return yield* refusal
-        yield* limits.check(caller)
+        const speak = Effect.fnUntraced(function*(request: SynthesisRequest) {
+          const { caller } = request
+          const policy = yield* policies.resolve(caller.tenantId).pipe(step("synthesis.policy"))
+          const voice = yield* voices.find(caller, request.voiceId).pipe(step("synthesis.voice"))
+          const refusal = notReady(voice)
+          if (refusal !== undefined) return yield* refusal
+          yield* limits.check(caller)
 
-        const synthesisId = yield* makeId("syn")
-        const characters = codePoints(request.text)
-        const { facts } = yield* accounting.hold({ ...request, synthesisId, characters })
+          const synthesisId = yield* makeId("syn")
+          const characters = codePoints(request.text)
+          const { facts } = yield* accounting.hold({ ...request, synthesisId, characters })
 
-        const decision = decide(policy, request.preference, {
-          A: dispatchers.A.availability(voice),
-          B: dispatchers.B.availability(voice)
-        })
-        if (decision.candidates.length === 0) return yield* new BackendUnavailable({ reasons: decision.reasons })
+          const decision = decide(policy, request.preference, {
+            A: dispatchers.A.availability(voice),
+            B: dispatchers.B.availability(voice)
+          })
+          if (decision.candidates.length === 0) return yield* new BackendUnavailable({ reasons: decision.reasons })
 
-        const startedAt = yield* Clock.currentTimeMillis
-        const heard = yield* firstHeard(decision.candidates, (backend) => {
-          facts.backend = backend
-          return attempt(
-            dispatchers[backend].dispatch({
-              requestId: synthesisId,
-              text: request.text,
-              voice,
-              language: request.languageHint ?? voice.languagePrimary,
-              params: merge(voice.defaults, request.params)
-            }).pipe(step("synthesis.dispatch", { backend })),
-            backend
+          const language = request.languageHint ?? voice.languagePrimary
+          const params = merge(voice.defaults, request.params)
+          facts.reasons = [...decision.reasons]
+          const route: Route = {
+            candidates: decision.candidates,
+            tried: new Set(),
+            otherNodes: () => decision.candidates.includes("A") ? dispatchers.A.otherNodes(voice, route.tried) : 0,
+            note: (sentence) => facts.reasons!.push(sentence),
+            attempt: (backend, text, attempt) => {
+              facts.backend = backend
+              return hear(
+                dispatchers[backend].dispatch({ requestId: synthesisId, text, voice, language, params }, attempt).pipe(
+                  step("synthesis.dispatch", { backend })
+                ),
+                backend,
+                attempt.firstAudioMsMax
+              )
+            }
+          }
+          const settleAs = ({ backend, engine, ignoredParams, model, nodeId }: Dispatched) =>
+            Object.assign(facts, { backend, nodeId, engine, model, ignoredParams })
+
+          const startedAt = yield* Clock.currentTimeMillis
+          const first = yield* firstHeard(route, request.text, options.firstAudioTimeoutMs).pipe(
+            Effect.tapError((failure) => Effect.sync(() => fail(facts, failure)))
           )
-        }).pipe(Effect.tapError((failure) => Effect.sync(() => fail(facts, failure))))
-        const { dispatched } = heard
-        facts.firstAudioMs = (yield* Clock.currentTimeMillis) - startedAt
-        facts.nodeId = dispatched.nodeId
-        facts.engine = dispatched.engine
-        facts.model = dispatched.model
+          facts.firstAudioMs = (yield* Clock.currentTimeMillis) - startedAt
+          settleAs(first.dispatched)
+          const heard = takingOver(first, yield* Effect.scope, {
+            route,
+            text: request.text,
+            language,
+            voice,
+            firstAudioMsMax: options.firstAudioTimeoutMs,
+            onTakeover: settleAs
+          })
+          const { dispatched } = first
 
-        const plan: SynthesisPlan = {
-          synthesisId,
-          voice,
-          characters,
-          backend: dispatched.backend,
-          nodeId: dispatched.nodeId,
-          engine: dispatched.engine,
-          model: dispatched.model,
-          sampleRate: dispatched.sampleRate,
-          ignoredParams: dispatched.ignoredParams,
-          reasons: decision.reasons
-        }
-        const metered = meter(heard, facts)
-        return { plan, audio: request.wordTimes ? withWordTimes(metered, request.text, facts) : metered }
-      }, step("Synthesis.speak"))
+          const plan: SynthesisPlan = {
+            synthesisId,
+            voice,
+            characters,
+            backend: dispatched.backend,
+            nodeId: dispatched.nodeId,
+            engine: dispatched.engine,
+            model: dispatched.model,
+            sampleRate: dispatched.sampleRate,
+            ignoredParams: dispatched.ignoredParams,
+            reasons: facts.reasons
+          }
+          const metered = meter(heard, facts)
+          return { plan, audio: request.wordTimes ? withWordTimes(metered, request.text, facts) : metered }
+        }, step("Synthesis.speak"))
 
-      return Synthesis.of({ speak })
-    })
-  )
+        return Synthesis.of({ speak })
+      })
+    )
 }

@@ -1,7 +1,9 @@
 import { describe, it } from "@effect/vitest"
 import assert from "node:assert/strict"
+
 import { TenantId, UserId } from "../../src/domain/Ids.ts"
-import { backendsOf, isVisibleTo, notReady } from "../../src/domain/Voice.ts"
+import { backendsOf, isSameSpeaker, isVisibleTo, notReady } from "../../src/domain/Voice.ts"
+import { voice } from "../layers/voices.ts"
 
 const [acme, globex] = [TenantId.make("acme"), TenantId.make("globex")]
 const [ada, bob] = [UserId.make("ada"), UserId.make("bob")]
@@ -30,11 +32,21 @@ describe("notReady", () => {
 
 describe("backendsOf", () => {
   const preset = { engine: "flite", name: "awb" }
-  it.each(
-    [
-      ["an engine's preset", { kind: "preset", preset, relaySpeaker: null }, { A: true, B: false }],
-      ["a relay's speaker", { kind: "preset", preset: null, relaySpeaker: "alloy" }, { A: false, B: true }],
-      ["a clone", { kind: "cloned", preset: null, relaySpeaker: null }, { A: true, B: false }]
-    ] as const
-  )("%s", (_, voice, expected) => assert.deepEqual(backendsOf(voice), expected))
+  const reference = { sha256: "ab".repeat(32), durationMs: 5000, objectKey: "k", transcript: null }
+  it.each([
+    ["an engine's preset", voice({ preset }), { A: true, B: false }],
+    ["a relay's speaker", voice({ relaySpeaker: "alloy" }), { A: false, B: true }],
+    ["a clone", voice({ kind: "cloned", reference }), { A: true, B: false }],
+    ["a design", voice({ kind: "designed", designPrompt: "a deep voice" }), { A: true, B: false }],
+    ["nobody's", voice(), { A: false, B: false }]
+  ])("%s", (_, voice, expected) => assert.deepEqual(backendsOf(voice), expected))
+})
+
+describe("isSameSpeaker", () => {
+  it.each([
+    [voice({ preset: { engine: "kokoro", name: "af_bella" }, relaySpeaker: "af_bella" }), true],
+    [voice({ preset: { engine: "flite", name: "awb" }, relaySpeaker: "alloy" }), false],
+    [voice({ preset: { engine: "flite", name: "awb" } }), false],
+    [voice({ relaySpeaker: "alloy" }), false]
+  ])("%#", (voice, same) => assert.equal(isSameSpeaker(voice), same))
 })

@@ -1,68 +1,140 @@
 /**
- * From allowed backends to one that is heard. A call moves on to the next only while nothing of it has been heard, and
- * what the last one was doing is stopped before.
+ * From allowed backends to one that is heard. A call moves on, to another node or to the next backend, only while nothing
+ * of it has been heard, and what the last one was doing is stopped before. All attempts share one deadline.
  */
-import { Cause, Effect, Exit, Scope, Stream } from "effect"
+import { Cause, Clock, Effect, Exit, Scope, Stream } from "effect"
 import type { Pull } from "effect"
+import { bytesPerSample } from "../../domain/AudioFormat.ts"
 import type { Backend } from "../../domain/BackendPolicy.ts"
-import { BackendFailed } from "../../domain/Failure.ts"
+import { blame, nextBackend, waitOf } from "../../domain/Failover.ts"
+import type { Tried } from "../../domain/Failover.ts"
+import { BackendFailed, BackendTimeout } from "../../domain/Failure.ts"
 import type { PcmChunk } from "../../domain/PcmChunk.ts"
-import type { Dispatched, DispatchRefusal } from "../Dispatch.ts"
+import { isBackends } from "../Dispatch.ts"
+import type { Attempt, Dispatched, DispatchRefusal } from "../Dispatch.ts"
 import { step } from "../Trace.ts"
 
-export type AudioPull = Pull.Pull<readonly [PcmChunk, ...Array<PcmChunk>], DispatchRefusal>
+export type Chunks = readonly [PcmChunk, ...Array<PcmChunk>]
+export type AudioPull = Pull.Pull<Chunks, DispatchRefusal>
 
-/** A backend that has been heard: its first chunks, and how to get the rest. */
+/** A backend that has been heard: its first chunks, how to get the rest, and how to stop it. */
 export interface Heard {
   readonly dispatched: Dispatched
-  readonly first: readonly [PcmChunk, ...Array<PcmChunk>]
+  readonly first: Chunks
   readonly pull: AudioPull
+  readonly close: Effect.Effect<void>
 }
 
-/** Tries backends in order until one is heard; a refusal that another backend cannot mend ends the search. */
+/** Where a call may go. */
+export interface Route {
+  /** Best first. */
+  readonly candidates: ReadonlyArray<Backend>
+  /** Addresses of the nodes asked so far. */
+  readonly tried: Set<string>
+  /** Nodes of A that could take the call and have not been asked. */
+  readonly otherNodes: () => number
+  /** Asks one backend to speak `text`. */
+  readonly attempt: (
+    backend: Backend,
+    text: string,
+    attempt: Attempt
+  ) => Effect.Effect<Heard, DispatchRefusal, Scope.Scope>
+  /** Takes down what happened, one sentence each, for the record of the synthesis. */
+  readonly note: (sentence: string) => void
+}
+
+/** Asks until one is heard. What no backend could mend ends the search at once. */
 export const firstHeard = Effect.fnUntraced(function*(
-  [backend, ...others]: ReadonlyArray<Backend>,
-  attempt: (backend: Backend) => Effect.Effect<Heard, DispatchRefusal, Scope.Scope>
+  route: Route,
+  text: string,
+  firstAudioMsMax: number
 ): Effect.fn.Return<Heard, DispatchRefusal, Scope.Scope> {
-  const heard = attempt(backend!)
-  if (others.length === 0) return yield* heard
-  return yield* Effect.catchIf(
-    heard,
-    (failure) => failure._tag !== "InvalidRequest",
-    (failure) =>
-      Effect.logWarning("backend passed over", { backend, code: failure.code }).pipe(
-        Effect.andThen(firstHeard(others, attempt))
-      )
-  )
+  const deadline = (yield* Clock.currentTimeMillis) + firstAudioMsMax
+  const tries: Array<Tried> = []
+
+  const ask = (backend: Backend, leftMillis: number): Effect.Effect<Heard, DispatchRefusal, Scope.Scope> => {
+    const others = route.otherNodes() - (backend === "A" ? 1 : 0)
+    const isLast = nextBackend(route.candidates, [...tries, { backend, failure: anyFailure }], others) === undefined
+    return Effect.catchIf(
+      route.attempt(backend, text, {
+        firstAudioMsMax: waitOf(leftMillis, isLast),
+        tried: route.tried,
+        note: route.note
+      }),
+      isBackends,
+      (failure) => {
+        tries.push({ backend, failure })
+        route.note(`${backend} did not speak: ${failure.code}.`)
+        return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          const next = now < deadline ? nextBackend(route.candidates, tries, route.otherNodes()) : undefined
+          return next === undefined
+            ? Effect.fail(blame(tries as [Tried, ...Array<Tried>]))
+            : Effect.andThen(
+              Effect.logWarning("backend passed over", { backend, code: failure.code, next }),
+              ask(next, deadline - now)
+            )
+        })
+      }
+    )
+  }
+  return yield* ask(route.candidates[0]!, firstAudioMsMax)
 })
 
+/** Stands for what may go wrong when it is asked who would come after. */
+const anyFailure = new BackendFailed({ backend: "A", cause: undefined })
+
 /** Dispatches in a scope of its own, closed at once on failure, and waits for the first sound. */
-export const attempt = (
+export const hear = (
   dispatch: Effect.Effect<Dispatched, DispatchRefusal, Scope.Scope>,
-  backend: Backend
+  backend: Backend,
+  firstAudioMsMax: number
 ): Effect.Effect<Heard, DispatchRefusal, Scope.Scope> =>
   Effect.flatMap(Effect.scope, (parent) =>
-    Effect.flatMap(Scope.fork(parent), (scope) =>
-      Effect.gen(function*() {
+    Effect.flatMap(Scope.fork(parent), (scope) => {
+      const heard = Effect.gen(function*() {
         const dispatched = yield* dispatch
         const pull: AudioPull = yield* Stream.toPull(dispatched.audio)
-        const first = yield* firstSound(pull, backend).pipe(step("synthesis.first_audio"))
-        return { dispatched, first, pull }
-      }).pipe(
-        Scope.provide(scope),
-        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
-      )))
+        const first = yield* firstSound(pull, dispatched).pipe(step("synthesis.first_audio"))
+        return { dispatched, first, pull, close: Scope.close(scope, Exit.void) }
+      }).pipe(Scope.provide(scope))
+      return Effect.onError(
+        // A keeps to the time by itself, without a second fiber.
+        backend === "A" ? heard : Effect.timeoutOrElse(heard, {
+          duration: firstAudioMsMax,
+          orElse: () => Effect.fail(new BackendTimeout({ backend, waitedMs: firstAudioMsMax }))
+        }),
+        (cause) => Scope.close(scope, Exit.failCause(cause))
+      )
+    }))
 
-/** The first chunks with sound in them. A backend that ends in silence has failed, whatever it says. */
+/** More silence at the beginning than any voice makes, s: what goes on so long will not speak. */
+const silenceSecondsMax = 10
+
+/**
+ * The first chunks with sound in them. A backend that accepts a call and ends in silence, of no samples or of zeros, has
+ * failed, whatever it says.
+ */
 const firstSound = (
   pull: AudioPull,
-  backend: Backend
-): Effect.Effect<readonly [PcmChunk, ...Array<PcmChunk>], DispatchRefusal> =>
+  { backend, sampleRate }: Dispatched,
+  heldBytes = 0
+): Effect.Effect<Chunks, DispatchRefusal> =>
   Effect.catchIf(
-    Effect.flatMap(pull, (chunks) =>
-      chunks.some(({ pcm }) => pcm.length > 0)
-        ? Effect.succeed(chunks)
-        : Effect.map(firstSound(pull, backend), (more) => [...chunks, ...more] as const)),
+    Effect.flatMap(pull, (chunks): AudioPull => {
+      if (chunks.some(({ pcm }) => hasSound(pcm))) return Effect.succeed(chunks)
+      const held = chunks.reduce((sum, { pcm }) => sum + pcm.length, heldBytes)
+      if (held > silenceSecondsMax * sampleRate * bytesPerSample) return Effect.fail(silent(backend))
+      return Effect.map(firstSound(pull, { backend, sampleRate } as Dispatched, held), (more) =>
+        [...chunks, ...more] as const)
+    }),
     Cause.isDone,
-    () => Effect.fail(new BackendFailed({ backend, cause: new Error("The backend ended without sound.") }))
-  ) as Effect.Effect<readonly [PcmChunk, ...Array<PcmChunk>], DispatchRefusal>
+    () =>
+      Effect.fail(silent(backend))
+  ) as Effect.Effect<Chunks, DispatchRefusal>
+
+const hasSound = (pcm: Uint8Array): boolean => {
+  for (let i = 0; i < pcm.length; i++) if (pcm[i] !== 0) return true
+  return false
+}
+
+const silent = (backend: Backend) => new BackendFailed({ backend, cause: new Error("The backend made no sound.") })

@@ -6,12 +6,12 @@ import type { PcmChunk } from "../../domain/PcmChunk.ts"
 import { estimate } from "../../domain/WordTimes.ts"
 import type { HoldFacts } from "../Accounting.ts"
 import type { DispatchRefusal } from "../Dispatch.ts"
-import type { AudioPull, Heard } from "./FirstSound.ts"
+import type { AudioPull, Chunks, Heard } from "./FirstSound.ts"
 
 /** Passes audio on, keeping the account of it. */
 export const meter = ({ dispatched, first, pull }: Heard, facts: HoldFacts) => {
   let bytes = 0
-  const count = (chunks: readonly [PcmChunk, ...Array<PcmChunk>]) => {
+  const count = (chunks: Chunks) => {
     for (const { pcm } of chunks) bytes += pcm.length
     facts.audioMs = millisOfBytes(bytes, dispatched.sampleRate)
     return chunks

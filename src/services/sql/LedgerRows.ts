@@ -25,6 +25,8 @@ export interface UsageRecord {
   readonly totalMs: number
   readonly outcome: "completed" | "aborted" | "failed"
   readonly errorCode: string | null
+  /** How it was routed, one sentence each, and which given parameters were not honoured. */
+  readonly routing: { readonly reasons: ReadonlyArray<string>; readonly ignoredParams: ReadonlyArray<string> }
   readonly tags: ReadonlyArray<string>
   /** Epoch ms. */
   readonly createdAt: number
@@ -68,6 +70,7 @@ export const usageEntry = (record: UsageRecord): Entry => ({
     total_ms: record.totalMs,
     outcome: record.outcome,
     error_code: record.errorCode,
+    routing: JSON.stringify(record.routing),
     tags: JSON.stringify(record.tags),
     created_at: record.createdAt
   }
@@ -89,7 +92,7 @@ export const auditEntry = (auditId: AuditId, entry: AuditEntry, now: number): En
 
 const keys = { usage_records: "synthesis_id", audit_log: "audit_id" } as const
 
-/** Rows of one statement. 256 rows of 18 columns are 4 608 parameters; the databases take 32 766 and 65 535. */
+/** Rows of one statement. 256 rows of 19 columns are 4 864 parameters; the databases take 32 766 and 65 535. */
 const rowsMax = 256
 
 /** Writes all or nothing. A row that is there already stays as it is, so a batch of unknown fate is simply sent again. */

@@ -1,0 +1,201 @@
+/**
+ * What happens when a backend breaks after it has been heard: another one goes on in the same voice, or the call fails.
+ *
+ * Where the engine is deterministic, another node with the same model speaks the text again; what was heard already is
+ * held against it, checksum for checksum, and left out: not one sample is lost or doubled. Else the next sentence is
+ * spoken by another node with the same engine and model, or by the other backend if the voice is the same speaker there:
+ * the rest of the broken sentence is lost, and the record says so. Where nobody can tell what has been heard, or where the
+ * speaker would be another one, the call fails.
+ */
+import { Cause, Effect, Scope } from "effect"
+import { crc32 } from "node:zlib"
+import { bytesPerSample, millisOfBytes } from "../../domain/AudioFormat.ts"
+import type { Backend } from "../../domain/BackendPolicy.ts"
+import { BackendFailed } from "../../domain/Failure.ts"
+import type { DispatchFailure } from "../../domain/Failure.ts"
+import type { PcmChunk, SpokenWord } from "../../domain/PcmChunk.ts"
+import { isSameSpeaker } from "../../domain/Voice.ts"
+import type { Voice } from "../../domain/Voice.ts"
+import { isBackends } from "../Dispatch.ts"
+import type { Dispatched, DispatchRefusal } from "../Dispatch.ts"
+import type { AudioPull, Chunks, Heard, Route } from "./FirstSound.ts"
+import { restAfter } from "./RestOfText.ts"
+
+export interface TakeoverOptions {
+  readonly route: Route
+  readonly text: string
+  readonly language: string
+  readonly voice: Voice
+  /** Longest wait for the first audio of whoever takes over, ms. */
+  readonly firstAudioMsMax: number
+  /** Somebody else speaks from here on. */
+  readonly onTakeover: (dispatched: Dispatched) => void
+}
+
+/** A text whose backends break again and again has to end. */
+const takeoversMax = 2
+
+/** The same speech, taken up by others where it breaks. Runs in the scope that the attempts belong to. */
+export const takingOver = (heard: Heard, scope: Scope.Scope, options: TakeoverOptions): Heard => {
+  const { route } = options
+  const others = (backend: Backend): ReadonlyArray<Backend> =>
+    isSameSpeaker(options.voice) ? route.candidates.filter((other) => other !== backend) : []
+  if (route.otherNodes() === 0 && others(heard.dispatched.backend).length === 0) return heard
+
+  const said = makeSaid()
+  let current = heard
+  let early: Chunks | undefined
+  let shift = 0
+  let takeovers = 0
+  said.add(heard.first)
+
+  const shifted = (chunks: Chunks): Chunks =>
+    shift === 0 ? chunks : chunks.map((chunk) => later(chunk, shift)) as unknown as Chunks
+  const next: AudioPull = Effect.suspend(() => {
+    if (early !== undefined) {
+      const chunks = early
+      early = undefined
+      return Effect.succeed(said.add(shifted(chunks)))
+    }
+    return Effect.catchIf(
+      Effect.map(current.pull, (chunks) => said.add(shifted(chunks))),
+      isBroken,
+      (failure) => takeOver(failure)
+    )
+  })
+
+  const takeOver = (failure: DispatchFailure): AudioPull =>
+    Effect.gen(function*() {
+      const broken = current.dispatched
+      const atMs = millisOfBytes(said.bytes, broken.sampleRate)
+      yield* current.close
+      if (takeovers++ === takeoversMax) return yield* failure
+      route.note(`${nameOf(broken)} broke after ${atMs} ms: ${failure.code}.`)
+      const seamless = broken.deterministic && broken.backend === "A" ? yield* replay(broken) : undefined
+      const other = seamless ?? (yield* resume(broken, atMs))
+      if (other === undefined) {
+        route.note("Nobody could go on in the same voice from there.")
+        return yield* failure
+      }
+      current = other
+      early = other.first
+      shift = seamless === undefined ? atMs : 0
+      route.note(
+        `${nameOf(other.dispatched)} went on at ${atMs} ms, ${
+          seamless === undefined ? "with the next sentence; the rest of the broken one is lost" : "without a seam"
+        }.`
+      )
+      yield* Effect.logWarning("backend taken over from", {
+        code: failure.code,
+        atMs,
+        seamless: seamless !== undefined
+      })
+      options.onTakeover(other.dispatched)
+      return yield* next
+    })
+
+  const ask = (backend: Backend, text: string) =>
+    route.attempt(backend, text, {
+      firstAudioMsMax: options.firstAudioMsMax,
+      tried: route.tried,
+      note: route.note
+    }).pipe(
+      Scope.provide(scope),
+      Effect.catchIf(isBackends, (failure) => {
+        route.note(`${backend} did not go on: ${failure.code}.`)
+        return Effect.succeed(undefined)
+      })
+    )
+
+  /** The whole text again on another node, without what has been said. */
+  const replay = Effect.fnUntraced(function*(broken: Dispatched): Effect.fn.Return<
+    Heard | undefined,
+    DispatchRefusal
+  > {
+    if (route.otherNodes() === 0) return undefined
+    const again = yield* ask("A", options.text)
+    if (again === undefined) return undefined
+    if (!again.dispatched.deterministic || !isSame(again.dispatched, broken)) {
+      yield* again.close
+      return undefined
+    }
+    return yield* said.leftOut(again)
+  })
+
+  /** The text from the next sentence on, wherever the same speaker is. */
+  const resume = Effect.fnUntraced(function*(broken: Dispatched, atMs: number): Effect.fn.Return<
+    Heard | undefined,
+    DispatchRefusal
+  > {
+    const rest = restAfter(options.text, said.words, atMs, options.language)
+    if (rest === undefined) return undefined
+    for (const backend of [...(route.otherNodes() > 0 ? ["A" as const] : []), ...others(broken.backend)]) {
+      const other = yield* ask(backend, rest)
+      if (other === undefined) continue
+      const fits = other.dispatched.sampleRate === broken.sampleRate &&
+        (other.dispatched.backend !== broken.backend || isSame(other.dispatched, broken))
+      if (fits) return other
+      yield* other.close
+    }
+    return undefined
+  })
+
+  return { ...heard, pull: next }
+}
+
+const isBroken = (error: DispatchRefusal | Cause.Done): error is DispatchFailure =>
+  !Cause.isDone(error) && isBackends(error)
+
+const isSame = (a: Dispatched, b: Dispatched) =>
+  a.engine === b.engine && a.model === b.model && a.sampleRate === b.sampleRate
+
+const nameOf = ({ backend, nodeId }: Dispatched) => (nodeId === null ? backend : `Node ${nodeId}`)
+
+const later = ({ pcm, words }: PcmChunk, ms: number): PcmChunk => ({
+  pcm,
+  words: words.map((word) => ({ ...word, startMs: word.startMs + ms, endMs: word.endMs + ms }))
+})
+
+/** What has been passed on: how much, with which checksum, and which words. */
+const makeSaid = () => {
+  const said = { bytes: 0, checksum: 0, words: [] as Array<SpokenWord> }
+  const add = (chunks: Chunks): Chunks => {
+    for (const { pcm, words } of chunks) {
+      said.bytes += pcm.length
+      if (pcm.length > 0) said.checksum = crc32(pcm, said.checksum)
+      if (words.length > 0) said.words.push(...words)
+    }
+    return chunks
+  }
+
+  /** Reads over what has been said, and fails when it is not the same, sample for sample. */
+  const leftOut = Effect.fnUntraced(function*(again: Heard) {
+    let bytes = said.bytes
+    let words = said.words.length
+    let checksum = 0
+    const rest = (chunks: Chunks): ReadonlyArray<PcmChunk> =>
+      chunks.flatMap((chunk) => {
+        const skipped = chunk.pcm.subarray(0, Math.min(bytes, chunk.pcm.length))
+        if (skipped.length > 0) checksum = crc32(skipped, checksum)
+        bytes -= skipped.length
+        const known = Math.min(words, chunk.words.length)
+        words -= known
+        const left = { pcm: chunk.pcm.subarray(skipped.length), words: chunk.words.slice(known) }
+        return left.pcm.length > 0 || left.words.length > 0 ? [left] : []
+      })
+    let [first, ...more] = rest(again.first)
+    while (bytes > 0 || first === undefined) {
+      const chunks = yield* Effect.catchIf(again.pull, Cause.isDone, () => Effect.fail(otherSpeech))
+      ;[first, ...more] = rest(chunks)
+    }
+    if (checksum !== said.checksum) return yield* otherSpeech
+    return { ...again, first: [first, ...more] as const }
+  })
+
+  return Object.assign(said, { add, leftOut })
+}
+
+const otherSpeech = new BackendFailed({
+  backend: "A",
+  cause: new Error(`Another node with the same model speaks other samples (${bytesPerSample} bytes each).`)
+})

@@ -27,6 +27,7 @@ import { Redis } from "./services/Redis.ts"
 import { RelayDispatcher } from "./services/RelayDispatcher.ts"
 import { ScaiInferDispatcher } from "./services/ScaiInferDispatcher.ts"
 import { Synthesis } from "./services/Synthesis.ts"
+import { SynthesisRecords } from "./services/SynthesisRecords.ts"
 import { VoiceRepo } from "./services/VoiceRepo.ts"
 
 /** The node program of this very installation, ended by its standard input. */
@@ -92,6 +93,7 @@ export const layer = (settings: Settings) => {
     Layer.provideMerge(Pipeline),
     Layer.provide(Background),
     Layer.provideMerge(Layer.mergeAll(Backends, Callers)),
+    Layer.provide(SynthesisRecords.layer),
     Layer.provideMerge(State),
     Layer.provideMerge(Outside)
   )

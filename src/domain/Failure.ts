@@ -31,6 +31,7 @@ export const meanings = {
   SCAISPEAK_VOICE_NOT_FOUND: { status: 404, retryable: false, message: "No such voice." },
   SCAISPEAK_VOICE_NOT_READY: { status: 409, retryable: false, message: "The voice cannot speak now." },
   SCAISPEAK_API_KEY_NOT_FOUND: { status: 404, retryable: false, message: "No such API key." },
+  SCAISPEAK_SYNTHESIS_NOT_FOUND: { status: 404, retryable: false, message: "No such synthesis." },
   SCAISPEAK_BACKEND_UNAVAILABLE: { status: 502, retryable: true, message: "No allowed backend can serve the call." },
   SCAISPEAK_BACKEND_FAILED: { status: 502, retryable: true, message: "The backend broke while it was speaking." },
   SCAISPEAK_BACKEND_TIMEOUT: { status: 504, retryable: true, message: "The backend gave no audio in time." },
@@ -123,6 +124,11 @@ export class ApiKeyNotFound extends Schema.TaggedError<ApiKeyNotFound>()("ApiKey
   readonly code = "SCAISPEAK_API_KEY_NOT_FOUND"
 }
 
+/** Absent, still running, or somebody else's. */
+export class SynthesisNotFound extends Schema.TaggedError<SynthesisNotFound>()("SynthesisNotFound", {}) {
+  readonly code = "SCAISPEAK_SYNTHESIS_NOT_FOUND"
+}
+
 /** No allowed backend has what the voice needs. `reasons` says why for each, in words. */
 export class BackendUnavailable extends Schema.TaggedError<BackendUnavailable>()("BackendUnavailable", {
   reasons: Schema.Array(Schema.String)
@@ -186,6 +192,7 @@ export type Failure =
   | VoiceNotFound
   | VoiceNotReady
   | ApiKeyNotFound
+  | SynthesisNotFound
   | DispatchFailure
   | SaveToRequiresJwt
   | SaveToFailed

@@ -2,7 +2,9 @@
 import { HttpApi, OpenApi } from "effect/http-api"
 import { Admin } from "./api/Admin.ts"
 import { Authentication, Validation } from "./api/Caller.ts"
+import { Nodes } from "./api/Nodes.ts"
 import { Speech } from "./api/Speech.ts"
+import { Synths } from "./api/Synths.ts"
 import { Voices } from "./api/Voices.ts"
 import { complete, mount } from "./Document.ts"
 
@@ -10,7 +12,7 @@ export { mount }
 
 // The last middleware added runs first: a request without a token is refused before its body is looked at.
 export class Api extends HttpApi.make("scaispeak")
-  .add(Speech, Voices, Admin)
+  .add(Speech, Synths, Voices, Admin, Nodes)
   .middleware(Validation)
   .middleware(Authentication)
   .prefix(mount)

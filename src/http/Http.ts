@@ -9,7 +9,9 @@ import * as Authentication from "./Authentication.ts"
 import * as DrainingServer from "./DrainingServer.ts"
 import * as Envelope from "./Envelope.ts"
 import * as Admin from "./handlers/Admin.ts"
+import * as Nodes from "./handlers/Nodes.ts"
 import * as Speech from "./handlers/Speech.ts"
+import * as Synths from "./handlers/Synths.ts"
 import * as Voices from "./handlers/Voices.ts"
 import * as Readiness from "./Readiness.ts"
 import * as Validation from "./Validation.ts"
@@ -26,7 +28,7 @@ export interface HttpOptions {
 }
 
 const ApiRoutes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
-  Layer.provide([Speech.layer, Voices.layer, Admin.layer]),
+  Layer.provide([Speech.layer, Synths.layer, Voices.layer, Admin.layer, Nodes.layer]),
   Layer.provide([Authentication.layer, Validation.layer])
 )
 

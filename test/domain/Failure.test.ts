@@ -14,6 +14,7 @@ const contract: ReadonlyArray<readonly [Failure.Failure, string, number, boolean
   [new Failure.StorageUnavailable({ store: "database", cause: "x" }), "SCAISPEAK_STORAGE_UNAVAILABLE", 503, true],
   [new Failure.VoiceNotFound(), "SCAISPEAK_VOICE_NOT_FOUND", 404, false],
   [new Failure.VoiceNotReady({ reason: "pending" }), "SCAISPEAK_VOICE_NOT_READY", 409, false],
+  [new Failure.SynthesisNotFound(), "SCAISPEAK_SYNTHESIS_NOT_FOUND", 404, false],
   [new Failure.BackendUnavailable({ reasons: ["A is away"] }), "SCAISPEAK_BACKEND_UNAVAILABLE", 502, true],
   [new Failure.BackendFailed({ backend: "A", cause: "x" }), "SCAISPEAK_BACKEND_FAILED", 502, true],
   [new Failure.BackendTimeout({ backend: "B", waitedMs: 1 }), "SCAISPEAK_BACKEND_TIMEOUT", 504, true],

@@ -9,6 +9,7 @@ import * as Housekeeping from "./jobs/Housekeeping.ts"
 import { Accounting } from "./services/Accounting.ts"
 import { ApiKeys } from "./services/ApiKeys.ts"
 import { AudioEncoder } from "./services/AudioEncoder.ts"
+import { ClipNormaliser } from "./services/ClipNormaliser.ts"
 import { Database } from "./services/Database.ts"
 import * as EmbeddedNode from "./services/EmbeddedNode.ts"
 import { Idempotency } from "./services/Idempotency.ts"
@@ -22,6 +23,7 @@ import { PolicyResolver } from "./services/PolicyResolver.ts"
 import * as PresetVoices from "./services/PresetVoices.ts"
 import { RateLimits } from "./services/RateLimits.ts"
 import { Redis } from "./services/Redis.ts"
+import { ReferenceCache } from "./services/ReferenceCache.ts"
 import { RelayDispatcher } from "./services/RelayDispatcher.ts"
 import { ScaiInferDispatcher } from "./services/ScaiInferDispatcher.ts"
 import { Synthesis } from "./services/Synthesis.ts"
@@ -48,6 +50,12 @@ export const layer = (settings: Settings) => {
   )
 
   const State = Layer.mergeAll(VoiceRepo.layer, PolicyResolver.layer, ApiKeys.layer, Ledger.layer, Idempotency.layer)
+
+  const References = ReferenceCache.layer({
+    folder: join(settings.dataDir, "cache", "references"),
+    memoryBytes: settings.referenceMemoryBytes,
+    diskBytes: settings.referenceDiskBytes
+  }).pipe(Layer.provideMerge(ClipNormaliser.layer))
 
   const Callers = Identity.layer.pipe(
     Layer.provide(settings.issuer === undefined ? JwtVerifier.layerNone : JwtVerifier.layer(settings.issuer))
@@ -88,6 +96,7 @@ export const layer = (settings: Settings) => {
     Layer.provideMerge(Pipeline),
     Layer.provide(Background),
     Layer.provideMerge(Layer.mergeAll(Backends, Callers)),
+    Layer.provideMerge(References),
     Layer.provideMerge(State),
     Layer.provideMerge(Outside)
   )

@@ -10,6 +10,7 @@ import { Accounting } from "./services/Accounting.ts"
 import { ApiKeys } from "./services/ApiKeys.ts"
 import { AudioEncoder } from "./services/AudioEncoder.ts"
 import { Breakers } from "./services/Breakers.ts"
+import { ClipNormaliser } from "./services/ClipNormaliser.ts"
 import { Database } from "./services/Database.ts"
 import * as EmbeddedNode from "./services/EmbeddedNode.ts"
 import { Idempotency } from "./services/Idempotency.ts"
@@ -24,6 +25,7 @@ import { PolicyResolver } from "./services/PolicyResolver.ts"
 import * as PresetVoices from "./services/PresetVoices.ts"
 import { RateLimits } from "./services/RateLimits.ts"
 import { Redis } from "./services/Redis.ts"
+import { ReferenceCache } from "./services/ReferenceCache.ts"
 import { RelayDispatcher } from "./services/RelayDispatcher.ts"
 import { ScaiInferDispatcher } from "./services/ScaiInferDispatcher.ts"
 import { Synthesis } from "./services/Synthesis.ts"
@@ -51,6 +53,12 @@ export const layer = (settings: Settings) => {
   )
 
   const State = Layer.mergeAll(VoiceRepo.layer, PolicyResolver.layer, ApiKeys.layer, Ledger.layer, Idempotency.layer)
+
+  const References = ReferenceCache.layer({
+    folder: join(settings.dataDir, "cache", "references"),
+    memoryBytes: settings.referenceMemoryBytes,
+    diskBytes: settings.referenceDiskBytes
+  }).pipe(Layer.provideMerge(ClipNormaliser.layer))
 
   const Callers = Identity.layer.pipe(
     Layer.provide(settings.issuer === undefined ? JwtVerifier.layerNone : JwtVerifier.layer(settings.issuer))
@@ -94,6 +102,7 @@ export const layer = (settings: Settings) => {
     Layer.provide(Background),
     Layer.provideMerge(Layer.mergeAll(Backends, Callers)),
     Layer.provide(SynthesisRecords.layer),
+    Layer.provideMerge(References),
     Layer.provideMerge(State),
     Layer.provideMerge(Outside)
   )

@@ -47,7 +47,11 @@ const systemPaths = {
   [`${mount}/readyz`]: plain(
     "system.readyz",
     "Whether a call could be dispatched now",
-    { "200": "Ready.", "503": "Not ready; `checks` has one line a dependency." },
+    {
+      "200": "Ready. `reference_cache` has the `hit_rate` of reference clips (0 to 1; null before the first), and "
+        + "`entries` and `bytes` in `memory` and on `disk`.",
+      "503": "Not ready; `checks` has one line a dependency."
+    },
     "application/json"
   ),
   "/metrics": plain("system.metrics", "Prometheus metrics", { "200": "Text format 0.0.4." }, "text/plain")

@@ -5,6 +5,8 @@ import type { Availability } from "../domain/BackendPolicy.ts"
 import { Database } from "../services/Database.ts"
 import { NodeRegistry } from "../services/NodeRegistry.ts"
 import { ObjectStore } from "../services/ObjectStore.ts"
+import { ReferenceCache } from "../services/ReferenceCache.ts"
+import type { ReferenceCacheStats } from "../services/ReferenceCache.ts"
 import { RelayDispatcher } from "../services/RelayDispatcher.ts"
 import { mount } from "./Api.ts"
 
@@ -12,7 +14,12 @@ export class Readiness extends Context.Service<Readiness, {
   /** From now on the process is not ready, whatever its dependencies say. */
   readonly stop: Effect.Effect<void>
   /** One line a dependency; ready when every one of them is `ok`. */
-  readonly check: Effect.Effect<{ readonly ready: boolean; readonly checks: Record<string, string> }>
+  readonly check: Effect.Effect<{
+    readonly ready: boolean
+    readonly checks: Record<string, string>
+    /** For an operator; decides nothing. */
+    readonly references: ReferenceCacheStats
+  }>
 }>()("scaispeak/http/Readiness") {
   static readonly layer = (options: { readonly engine: string }) =>
     Layer.effect(
@@ -22,6 +29,7 @@ export class Readiness extends Context.Service<Readiness, {
         const objects = yield* ObjectStore
         const nodes = yield* NodeRegistry
         const relay = yield* RelayDispatcher
+        const references = yield* ReferenceCache
         let stopping = false
 
         const line = (health: Effect.Effect<unknown, unknown>) =>
@@ -41,7 +49,11 @@ export class Readiness extends Context.Service<Readiness, {
               relay.speakers
             )
             const checks = { ...stores, backends, ...(stopping ? { process: "stopping" } : {}) }
-            return { ready: Object.values(checks).every((state) => state === "ok"), checks }
+            return {
+              ready: Object.values(checks).every((state) => state === "ok"),
+              checks,
+              references: references.stats()
+            }
           })
         })
       })
@@ -62,10 +74,21 @@ export const routes = HttpRouter.use(Effect.fnUntraced(function*(router) {
   yield* router.add(
     "GET",
     `${mount}/readyz`,
-    Effect.map(check, ({ checks, ready }) =>
+    Effect.map(check, ({ checks, ready, references }) =>
       HttpServerResponse.jsonUnsafe(
-        { status: ready ? "ok" : "unavailable", module: "scaispeak", checks },
+        {
+          status: ready ? "ok" : "unavailable",
+          module: "scaispeak",
+          checks,
+          reference_cache: { hit_rate: hitRate(references), entries: references.entries, bytes: references.bytes }
+        },
         { status: ready ? 200 : 503 }
       ))
   )
 }))
+
+/** Share of the clips asked for that did not wait for the object store, since the start; null before the first. */
+const hitRate = ({ diskHits, memoryHits, misses }: ReferenceCacheStats): number | null => {
+  const hits = memoryHits + diskHits
+  return hits + misses === 0 ? null : hits / (hits + misses)
+}

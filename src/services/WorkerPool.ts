@@ -32,6 +32,8 @@ export interface WorkerPoolOptions {
   readonly workerData: unknown
   /** A worker that is silent for longer is taken for hung. */
   readonly jobMillisMax: number
+  /** Whether threads start with the first jobs that need them, and not with the pool. */
+  readonly lazy?: boolean
 }
 
 /** What a worker answers. */
@@ -61,7 +63,7 @@ class Pool<Job, Made> implements WorkerPool<Job, Made> {
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options
-    for (let i = 0; i < options.size; i++) this.#idle.push(this.#start())
+    if (options.lazy !== true) { for (let i = 0; i < options.size; i++) this.#idle.push(this.#start()) }
   }
 
   readonly queued = () => [...this.#waiting.values()].reduce((sum, tasks) => sum + tasks.length, 0)

@@ -23,7 +23,8 @@ const Service = Layer.unwrap(
       SCAISPEAK_RELAY_MODEL: "tts-1",
       SCAISPEAK_RELAY_API_KEY: "sk-relay",
       SCAISPEAK_FIRST_AUDIO_TIMEOUT_MS: "400",
-      SCAISPEAK_CHUNK_TIMEOUT_MS: "400"
+      SCAISPEAK_CHUNK_TIMEOUT_MS: "400",
+      SCAISPEAK_BREAKER_FAILURES: "1000"
     }))
 ).pipe(Layer.provideMerge(Relay.layer))
 

@@ -170,7 +170,8 @@ for (const [name, env] of stores) {
         assert.deepEqual((yield* get(`${url}/readyz`)).json, {
           status: "ok",
           module: "scaispeak",
-          checks: { database: "ok", objects: "ok", backends: "ok" }
+          checks: { database: "ok", objects: "ok", backends: "ok" },
+          reference_cache: { hit_rate: null, entries: { memory: 0, disk: 0 }, bytes: { memory: 0, disk: 0 } }
         })
         assert.match((yield* get(`${root}/metrics`)).bytes.toString(), /^# TYPE /mu)
         assert.match((yield* get(`${root}/docs`)).bytes.toString(), /<title>ScaiSpeak/u)

@@ -104,6 +104,7 @@ const scripts: Record<string, (call: Call) => void> = {
 export const make = Effect.gen(function*() {
   let open = 0
   const requests: Array<SynthesizeRequest> = []
+  const held = new Set<string>()
   const server = new Server({ "grpc-node.flow_control_window": 1 << 20 })
   server.addService(AudioServiceService, {
     synthesize: (call: Call) => {
@@ -111,6 +112,14 @@ export const make = Effect.gen(function*() {
       requests.push(call.request)
       call.on("close", () => open--)
       call.on("error", () => {})
+      const { voice } = call.request
+      if (voice?.$case === "reference") {
+        if (voice.value.pcm.length > 0) held.add(voice.value.sha256)
+        else if (!held.has(voice.value.sha256)) {
+          call.emit("error", { code: status.FAILED_PRECONDITION, details: "reference: not held here" })
+          return
+        }
+      }
       const name = call.request.voice?.$case === "presetVoice" ? call.request.voice.value : "say"
       scripts[name]!(call)
     },
@@ -123,13 +132,13 @@ export const make = Effect.gen(function*() {
           model: "scripted",
           modelVersion: "1",
           languages: ["en"],
-          abilities: { cloning: Cloning.UNSPECIFIED, design: false, nativeWordTimes: false, streaming: true },
+          abilities: { cloning: Cloning.ZERO_SHOT, design: true, nativeWordTimes: false, streaming: true },
           state: EngineState.READY,
           stateReason: ""
         }],
         load: { capacity: 100, active: open, queued: 0 },
         draining: false,
-        heldReferences: []
+        heldReferences: Array.from(held, (sha256) => Buffer.from(sha256, "hex"))
       }),
     listVoices: (_: unknown, reply: sendUnaryData<ListVoicesResponse>) =>
       reply(null, {
@@ -159,6 +168,8 @@ export const make = Effect.gen(function*() {
     open: () => open,
     written: () => written,
     requests,
+    /** Lets go of every reference clip. */
+    forget: () => held.clear(),
     stop: Effect.sync(() => server.forceShutdown())
   }
 })

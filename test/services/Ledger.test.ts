@@ -27,6 +27,7 @@ const usage = (n: number, fields: Partial<UsageRecord> = {}): UsageRecord => ({
   totalMs: 80,
   outcome: "completed",
   errorCode: null,
+  routing: { reasons: ["A is chosen."], ignoredParams: [] },
   tags: ["🏷️", "cost centre"],
   createdAt: 1_700_000_000_000 + n,
   ...fields
@@ -79,6 +80,7 @@ for (const db of sqlLayers) {
           total_ms: 80,
           outcome: "failed",
           error_code: "SCAISPEAK_BACKEND_FAILED",
+          routing: "{\"reasons\":[\"A is chosen.\"],\"ignoredParams\":[]}",
           tags: "[\"🏷️\",\"cost centre\"]",
           created_at: 1_700_000_000_001
         })

@@ -1,12 +1,12 @@
 /** One encoding at work inside an encoder thread: PCM goes in, the file's bytes come out as they are settled. */
 import { type AudioFormat, formats, type SampleRate } from "../../domain/AudioFormat.ts"
+import { makeResampler } from "../Resampler.ts"
 import { ByteSink } from "./ByteSink.ts"
 import type { MakeCodec } from "./Codec.ts"
 import { makeFlac } from "./Flac.ts"
 import { makeG711, makePcm, makeWav } from "./Linear.ts"
 import { makeMp3 } from "./Mp3.ts"
 import { makeOpus } from "./Opus.ts"
-import { makeResampler } from "./Resampler.ts"
 
 const codecs: Record<AudioFormat, MakeCodec> = {
   mp3: makeMp3,

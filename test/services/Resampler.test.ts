@@ -1,7 +1,7 @@
 import { describe, it } from "@effect/vitest"
 import assert from "node:assert/strict"
-import { makeResampler } from "../../../src/services/AudioEncoder/Resampler.ts"
-import { snrDb, tone } from "./Tone.ts"
+import { makeResampler } from "../../src/services/Resampler.ts"
+import { snrDb, tone } from "./AudioEncoder/Tone.ts"
 
 const rates = [8000, 16000, 22050, 24000, 44100, 48000]
 const pairs = rates.flatMap((rateIn) => rates.flatMap((rateOut) => (rateIn === rateOut ? [] : [{ rateIn, rateOut }])))

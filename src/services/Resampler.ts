@@ -11,8 +11,10 @@
 const attenuationDb = 120
 /** Width of the transition band as a share of the lower Nyquist frequency. */
 const transitionShare = 0.1
-/** More phases than any ratio of common rates needs (22 050 to 16 000 Hz needs 320): a bound on the table's size. */
+/** More phases than any ratio of common rates needs (11 025 to 16 000 Hz needs 640): a bound on the table's size. */
 const phasesMax = 4096
+/** Coefficients kept in all tables together, 64 MiB: whoever may name rates at will cannot fill the memory with them. */
+const coefficientsMax = 8 * 2 ** 20
 
 export interface Resampler {
   /** Samples that are settled by now. The result is a view, good until the next call. */
@@ -20,6 +22,10 @@ export interface Resampler {
   /** The rest, after the last input. */
   readonly end: () => Float64Array
 }
+
+/** Whether the ratio of two rates, whole numbers of Hz, needs no more phases than a table may have. */
+export const canResample = (rateIn: number, rateOut: number): boolean =>
+  Number.isInteger(rateIn) && Number.isInteger(rateOut) && rateIn > 0 && rateOut / gcd(rateIn, rateOut) <= phasesMax
 
 export const makeResampler = (rateIn: number, rateOut: number): Resampler => {
   const banked = filterBank(rateIn, rateOut)
@@ -118,9 +124,11 @@ interface FilterBank {
   readonly down: number
 }
 
+/** The first made comes first. */
 const banks = new Map<string, FilterBank>()
+let coefficients = 0
 
-/** The table for a ratio, computed once a process. */
+/** The table for a ratio, computed once while there is room for all. */
 const filterBank = (rateIn: number, rateOut: number): FilterBank => {
   const divisor = gcd(rateIn, rateOut)
   const up = rateOut / divisor
@@ -128,11 +136,15 @@ const filterBank = (rateIn: number, rateOut: number): FilterBank => {
   const key = `${up}/${down}`
   const known = banks.get(key)
   if (known !== undefined) return known
-  if (!Number.isInteger(up) || !Number.isInteger(down) || up > phasesMax) {
-    throw new RangeError(`No resampling from ${rateIn} Hz to ${rateOut} Hz`)
-  }
+  if (!canResample(rateIn, rateOut)) throw new RangeError(`No resampling from ${rateIn} Hz to ${rateOut} Hz`)
   const made = { ...designBank(up, down), up, down }
   banks.set(key, made)
+  coefficients += made.bank.length
+  for (const [oldest, { bank }] of banks) {
+    if (coefficients <= coefficientsMax || oldest === key) break
+    banks.delete(oldest)
+    coefficients -= bank.length
+  }
   return made
 }
 

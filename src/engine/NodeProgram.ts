@@ -12,6 +12,7 @@ import * as Flite from "./Flite.ts"
 import * as Admission from "./node/Admission.ts"
 import * as AudioServer from "./node/AudioServer.ts"
 import { health, HealthService } from "./node/Health.ts"
+import * as References from "./node/References.ts"
 import type { Refusal } from "./node/Status.ts"
 
 /** The address is taken or not this machine's. */
@@ -34,6 +35,8 @@ export interface NodeOptions {
   /** Calls that wait for one of those to end; more are refused. */
   readonly queue: number
   readonly drainMillis: number
+  /** Reference clips that the node keeps, bytes; 256 MiB when absent. */
+  readonly referenceBytesMax?: number
 }
 
 /** Grace for the last statuses to leave after every call has ended. */
@@ -73,12 +76,13 @@ const serve = Effect.fnUntraced(function*(
 ) {
   const engines = yield* loading
   const admission = Admission.make(options)
+  const references = References.make({ bytesMax: options.referenceBytesMax })
   const calls = yield* FiberSet.make<void, Refusal>()
   const fork = yield* FiberSet.runtime(calls)()
   const server = new Server({ "grpc.max_receive_message_length": receiveBytesMax })
   server.addService(
     AudioServer.AudioService,
-    AudioServer.make({ ...options, version: manifest.version, engines, admission, fork })
+    AudioServer.make({ ...options, version: manifest.version, engines, admission, references, fork })
   )
   server.addService(HealthService, health(() => !admission.draining()))
 

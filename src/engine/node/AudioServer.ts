@@ -21,6 +21,7 @@ import {
 import { makeCutter } from "../Chunks.ts"
 import type { Engine } from "../Engine.ts"
 import type { Admission } from "./Admission.ts"
+import type { References } from "./References.ts"
 import { broken, draining, EngineNotLoaded, type Refusal, type Status, statusOf } from "./Status.ts"
 
 type Call = ServerWritableStream<SynthesizeRequest, SynthesizeEvent>
@@ -32,6 +33,7 @@ export interface AudioServerOptions {
   /** The first is the node's own choice. */
   readonly engines: ReadonlyArray<Engine>
   readonly admission: Admission
+  readonly references: References
   /** Starts a call's fiber in the node's scope. */
   readonly fork: (call: Effect.Effect<void, Refusal>) => Fiber.Fiber<void, Refusal>
 }
@@ -73,7 +75,7 @@ export const make = (options: AudioServerOptions): AudioServiceServer => ({
         queued: options.admission.queued()
       },
       draining: options.admission.draining(),
-      heldReferences: []
+      heldReferences: options.references.held()
     }),
   listVoices: (
     _call: ServerUnaryCall<ListVoicesRequest, ListVoicesResponse>,
@@ -100,7 +102,7 @@ const synthesize = Effect.fnUntraced(function*(options: AudioServerOptions, call
   const engine = engineOf(options.engines, request.engine)
   if (engine === undefined) return yield* Effect.fail(new EngineNotLoaded())
   yield* checkParams(request)
-  const speech = yield* engine.speak(request)
+  const speech = yield* engine.speak(yield* options.references.fill(request))
   yield* options.admission.admit(Effect.gen(function*() {
     yield* write(call, {
       $case: "header",

@@ -3,12 +3,13 @@ import { Metadata, status } from "@grpc/grpc-js"
 import type { InvalidRequest } from "../../domain/Failure.ts"
 import type { EngineFailed } from "../Engine.ts"
 import type { NodeDraining, NodeFull } from "./Admission.ts"
+import type { ReferenceNotHeld } from "./References.ts"
 
 export class EngineNotLoaded extends Error {
   readonly _tag = "EngineNotLoaded"
 }
 
-export type Refusal = InvalidRequest | EngineFailed | NodeFull | NodeDraining | EngineNotLoaded
+export type Refusal = InvalidRequest | EngineFailed | NodeFull | NodeDraining | EngineNotLoaded | ReferenceNotHeld
 
 export interface Status {
   readonly code: status
@@ -26,6 +27,8 @@ export const statusOf = (refusal: Refusal): Status => {
       }
     case "EngineNotLoaded":
       return { code: status.NOT_FOUND, details: "engine: not loaded on this node" }
+    case "ReferenceNotHeld":
+      return { code: status.FAILED_PRECONDITION, details: "reference: not held here" }
     case "NodeDraining":
       return draining
     case "NodeFull": {

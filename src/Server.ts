@@ -31,6 +31,7 @@ import { ScaiInferDispatcher } from "./services/ScaiInferDispatcher.ts"
 import { Synthesis } from "./services/Synthesis.ts"
 import { SynthesisRecords } from "./services/SynthesisRecords.ts"
 import { VoiceRepo } from "./services/VoiceRepo.ts"
+import { GrpcServer } from "./stream/GrpcServer.ts"
 
 /** The node program of this very installation, ended by its standard input. */
 const nodeCommand = [
@@ -95,7 +96,7 @@ export const layer = (settings: Settings) => {
 
   // Provided from the bottom up: what is provided later is built earlier and closed later, so that the surface drains
   // while everything that it stands on still works.
-  return Http.layer(settings).pipe(
+  return Layer.merge(Http.layer(settings), GrpcServer.layer(settings)).pipe(
     Layer.provide(Readiness.layer({ engine: settings.engine })),
     Layer.provideMerge(AudioEncoder.layer({ workers: settings.encoderWorkers })),
     Layer.provideMerge(Pipeline),

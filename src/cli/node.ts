@@ -20,11 +20,16 @@ export const node = (flags: { readonly listen: Option.Option<string>; readonly e
     const program = NodeProgram.layer({
       host,
       port: Number(port),
-      nodeId: flags.embedded ? "embedded" : `${hostname()}:${port}`,
+      nodeId: flags.embedded ? "embedded" : `${hostname()}:${port === "0" ? process.pid : port}`,
       workers: availableParallelism(),
       capacity: settings.nodeCapacity,
       queue: settings.nodeCapacity,
-      drainMillis: settings.drainMs
+      drainMillis: settings.drainMs,
+      heartbeats: {
+        gateways: settings.nodeGateways,
+        advertise: settings.nodeAdvertise,
+        token: settings.nodeToken
+      }
     })
     yield* Effect.gen(function*() {
       const { address } = yield* NodeProgram

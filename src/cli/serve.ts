@@ -12,11 +12,15 @@ import { NodeRegistry } from "../services/NodeRegistry.ts"
 import { RelayDispatcher } from "../services/RelayDispatcher.ts"
 import { ScaiInferDispatcher } from "../services/ScaiInferDispatcher.ts"
 import { VoiceRepo } from "../services/VoiceRepo.ts"
+import { GrpcServer } from "../stream/GrpcServer.ts"
 import * as Telemetry from "../Telemetry.ts"
 
-class PortTaken extends Schema.TaggedError<PortTaken>()("PortTaken", { host: Schema.String, port: Schema.Number }) {
+class PortTaken extends Schema.TaggedError<PortTaken>()("PortTaken", {
+  address: Schema.String,
+  setting: Schema.String
+}) {
   override readonly message =
-    `${this.host}:${this.port} is taken; stop what listens there or set SCAISPEAK_PORT (0 = any free port).`
+    `${this.address} is taken; stop what listens there or set ${this.setting} (0 = any free port).`
 }
 
 const isTaken = (cause: unknown) => (cause as NodeJS.ErrnoException | undefined)?.code === "EADDRINUSE"
@@ -50,6 +54,7 @@ const greet = Effect.fnUntraced(function*(settings: Settings) {
     "",
     `  ScaiSpeak listens at ${url}`,
     `  API reference        ${url}/docs`,
+    `  gRPC, for nodes      ${(yield* GrpcServer).address}`,
     `  Engine nodes         ${
       nodes.map(({ address, info }) => `${address}${info ? "" : " (away)"}`).join(", ") || "none"
     }`
@@ -84,6 +89,12 @@ export const serve = Effect.gen(function*() {
   return yield* Layer.launch(
     Greeting.pipe(Layer.provide(Server.layer(settings)), Layer.provide(Telemetry.layer(settings)))
   ).pipe(
-    Effect.mapError((error) => error._tag === "ServeError" && isTaken(error.cause) ? new PortTaken(settings) : error)
+    Effect.mapError((error) => {
+      if (error._tag === "CannotListen") {
+        return new PortTaken({ address: error.address, setting: "SCAISPEAK_GRPC_PORT" })
+      }
+      if (error._tag !== "ServeError" || !isTaken(error.cause)) return error
+      return new PortTaken({ address: `${settings.host}:${settings.port}`, setting: "SCAISPEAK_PORT" })
+    })
   )
 }).pipe(Effect.provide(Config.layer))

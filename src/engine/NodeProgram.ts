@@ -2,45 +2,37 @@
  * A node: `AudioService` over gRPC in front of the engines loaded here. The embedded default loads Flite alone.
  *
  * It listens before its engine is ready; the first call waits for that. When its scope closes it refuses new calls with
- * UNAVAILABLE, lets its own finish up to `drainMillis`, cancels the rest, and then stops listening.
+ * UNAVAILABLE, tells the gateways that it announced itself to, lets its own finish up to `drainMillis`, cancels the rest,
+ * and then stops listening.
  */
-import { Server, ServerCredentials } from "@grpc/grpc-js"
-import { Context, Effect, FiberSet, Layer, Schema, type Scope } from "effect"
+import { Server } from "@grpc/grpc-js"
+import { Context, Effect, FiberSet, Layer, type Scope } from "effect"
 import { readFileSync } from "node:fs"
+import { listen } from "../services/GrpcListener.ts"
+import type { CannotListen, Listening } from "../services/GrpcListener.ts"
 import type { Engine } from "./Engine.ts"
 import * as Flite from "./Flite.ts"
 import * as Admission from "./node/Admission.ts"
 import * as AudioServer from "./node/AudioServer.ts"
 import { health, HealthService } from "./node/Health.ts"
+import * as HeartbeatSender from "./node/HeartbeatSender.ts"
+import type { HeartbeatOptions } from "./node/HeartbeatSender.ts"
 import * as References from "./node/References.ts"
 import type { Refusal } from "./node/Status.ts"
 
-/** The address is taken or not this machine's. */
-export class CannotListen extends Schema.TaggedError<CannotListen>()("CannotListen", {
-  address: Schema.String,
-  cause: Schema.Defect()
-}) {
-  override get message(): string {
-    return `cannot listen on ${this.address}: ${this.cause instanceof Error ? this.cause.message : this.cause}`
-  }
-}
-
-export interface NodeOptions {
-  readonly host: string
-  /** 0 takes any free one. */
-  readonly port: number
+export interface NodeOptions extends Listening {
   readonly nodeId: string
   /** Calls that run at once. */
   readonly capacity: number
   /** Calls that wait for one of those to end; more are refused. */
   readonly queue: number
   readonly drainMillis: number
+  /** Gateways that the node announces itself to; none when absent. `advertise`: where they reach it, if not where it listens. */
+  readonly heartbeats?: Omit<HeartbeatOptions, "address"> & { readonly advertise: string | undefined }
   /** Reference clips that the node keeps, bytes; 256 MiB when absent. */
   readonly referenceBytesMax?: number
 }
 
-/** Grace for the last statuses to leave after every call has ended. */
-const flushMillisMax = 250
 /** A reference clip of two minutes and the longest text fit. */
 const receiveBytesMax = 8 * 1024 * 1024
 
@@ -80,16 +72,18 @@ const serve = Effect.fnUntraced(function*(
   const calls = yield* FiberSet.make<void, Refusal>()
   const fork = yield* FiberSet.runtime(calls)()
   const server = new Server({ "grpc.max_receive_message_length": receiveBytesMax })
-  server.addService(
-    AudioServer.AudioService,
-    AudioServer.make({ ...options, version: manifest.version, engines, admission, references, fork })
-  )
+  const audio = { ...options, version: manifest.version, engines, admission, references, fork }
+  server.addService(AudioServer.AudioService, AudioServer.make(audio))
   server.addService(HealthService, health(() => !admission.draining()))
 
-  yield* Effect.addFinalizer(() => stop(server))
-  const port = yield* bind(server, options)
+  const address = yield* listen(server, options)
+  const announce = options.heartbeats === undefined ? Effect.void : yield* HeartbeatSender.make(
+    { ...options.heartbeats, address: options.heartbeats.advertise ?? address },
+    () => AudioServer.infoOf(audio)
+  )
   yield* Effect.addFinalizer(() =>
     admission.close.pipe(
+      Effect.andThen(announce),
       Effect.andThen(FiberSet.awaitEmpty(calls)),
       Effect.timeoutOption(options.drainMillis),
       Effect.andThen(FiberSet.clear(calls))
@@ -97,7 +91,7 @@ const serve = Effect.fnUntraced(function*(
   )
 
   return NodeProgram.of({
-    address: `${bracketed(options.host)}:${port}`,
+    address,
     load: () => ({
       active: admission.active(),
       queued: admission.queued(),
@@ -105,23 +99,5 @@ const serve = Effect.fnUntraced(function*(
     })
   })
 })
-
-const bind = (server: Server, { host, port }: NodeOptions): Effect.Effect<number, CannotListen> => {
-  const address = `${bracketed(host)}:${port}`
-  return Effect.callback((resume) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (cause, bound) => {
-      resume(cause === null ? Effect.succeed(bound) : Effect.fail(new CannotListen({ address, cause })))
-    })
-  })
-}
-
-const stop = (server: Server): Effect.Effect<void> =>
-  Effect.callback<void>((resume) => server.tryShutdown(() => resume(Effect.void))).pipe(
-    Effect.timeoutOption(flushMillisMax),
-    Effect.andThen(Effect.sync(() => server.forceShutdown()))
-  )
-
-/** An IPv6 address needs brackets before a port. */
-const bracketed = (host: string): string => (host.includes(":") ? `[${host}]` : host)
 
 const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string }

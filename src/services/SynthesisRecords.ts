@@ -3,7 +3,8 @@
  *
  * A caller sees its own; who administers the tenant sees all of the tenant's. Everything else is absent.
  */
-import { Context, Duration, Effect, Layer, Schedule, Schema } from "effect"
+import type { Duration } from "effect"
+import { Context, Effect, Layer, Schedule, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { Backend } from "../domain/BackendPolicy.ts"
 import { SynthesisNotFound } from "../domain/Failure.ts"

@@ -50,6 +50,28 @@ export const AudioService = {
   }
 }
 
+/** What the node says of itself, asked or by heartbeat. */
+export const infoOf = (options: AudioServerOptions): GetInfoResponse => ({
+  nodeId: options.nodeId,
+  version: options.version,
+  engines: options.engines.map(({ abilities, languages, model, modelVersion, name, state, stateReason }) => ({
+    engine: name,
+    model,
+    modelVersion,
+    languages: [...languages],
+    abilities,
+    state,
+    stateReason
+  })),
+  load: {
+    capacity: options.capacity,
+    active: options.admission.active(),
+    queued: options.admission.queued()
+  },
+  draining: options.admission.draining(),
+  heldReferences: options.references.held()
+})
+
 export const make = (options: AudioServerOptions): AudioServiceServer => ({
   synthesize: (call: Call) => {
     const fiber = options.fork(Effect.tapCause(synthesize(options, call), (cause) => logBreak(call, cause)))
@@ -57,26 +79,7 @@ export const make = (options: AudioServerOptions): AudioServiceServer => ({
     fiber.addObserver((exit) => end(call, exit))
   },
   getInfo: (_call: ServerUnaryCall<GetInfoRequest, GetInfoResponse>, reply: sendUnaryData<GetInfoResponse>) =>
-    reply(null, {
-      nodeId: options.nodeId,
-      version: options.version,
-      engines: options.engines.map(({ abilities, languages, model, modelVersion, name, state, stateReason }) => ({
-        engine: name,
-        model,
-        modelVersion,
-        languages: [...languages],
-        abilities,
-        state,
-        stateReason
-      })),
-      load: {
-        capacity: options.capacity,
-        active: options.admission.active(),
-        queued: options.admission.queued()
-      },
-      draining: options.admission.draining(),
-      heldReferences: options.references.held()
-    }),
+    reply(null, infoOf(options)),
   listVoices: (
     _call: ServerUnaryCall<ListVoicesRequest, ListVoicesResponse>,
     reply: sendUnaryData<ListVoicesResponse>

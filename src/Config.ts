@@ -69,7 +69,10 @@ const variables = {
   SCAISPEAK_HOST: [Schema.NonEmptyString, "address that HTTP listens on"],
   SCAISPEAK_PORT: [port, "port of HTTP; 0 = any free one, printed"],
   SCAISPEAK_GRPC_PORT: [port, "port of gRPC; 0 = any free one, printed"],
-  SCAISPEAK_DATA_DIR: [Schema.NonEmptyString, "folder of the embedded database, objects and bootstrap key"],
+  SCAISPEAK_DATA_DIR: [
+    Schema.NonEmptyString,
+    "folder of the embedded database, objects and bootstrap key, and of cached clips"
+  ],
   SCAISPEAK_DATABASE_URL: [Schema.RedactedFromValue(url("mysql:", "sqlite:")), "mysql://… or sqlite:FILE"],
   SCAISPEAK_REDIS_URL: [Schema.RedactedFromValue(url("redis:", "rediss:")), "redis://…; memory without it"],
   SCAISPEAK_S3_ENDPOINT: [url("http:", "https:"), "S3-compatible store, path style; a folder without it"],

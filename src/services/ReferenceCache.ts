@@ -96,6 +96,7 @@ const make = Effect.fnUntraced(function*(options: {
   yield* measure
 
   const load = Effect.fnUntraced(function*(reference: VoiceReference) {
+    if (dropping.has(reference.sha256)) return yield* erased
     const kept = yield* disk.read(reference.sha256)
     const clip = kept ?? (yield* fetching.withPermits(1)(fetch(reference)))
     memory.set(reference.sha256, clip, clip.pcm.length)
@@ -112,7 +113,6 @@ const make = Effect.fnUntraced(function*(options: {
 
   const find = (reference: VoiceReference): Effect.Effect<Found, StorageUnavailable | VoiceNotReady> =>
     Effect.suspend(() => {
-      if (dropping.has(reference.sha256)) return Effect.fail(erased)
       const clip = memory.get(reference.sha256)
       return clip !== undefined
         ? Effect.succeed<Found>({ clip, source: "memory" })
@@ -139,11 +139,12 @@ const make = Effect.fnUntraced(function*(options: {
 
     drop: (sha256) =>
       Effect.acquireUseRelease(
+        // From here on no fetch of it begins.
         Effect.sync(() => dropping.add(sha256)),
         () =>
           flights.abort(sha256).pipe(
+            Effect.andThen(Effect.sync(() => memory.delete(sha256))),
             Effect.andThen(disk.remove(sha256)),
-            Effect.ensuring(Effect.sync(() => memory.delete(sha256))),
             Effect.andThen(measure)
           ),
         () => Effect.sync(() => dropping.delete(sha256))

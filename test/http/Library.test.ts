@@ -173,7 +173,9 @@ for (const [name, env] of stores) {
           checks: { database: "ok", objects: "ok", backends: "ok" },
           reference_cache: { hit_rate: null, entries: { memory: 0, disk: 0 }, bytes: { memory: 0, disk: 0 } }
         })
-        assert.match((yield* get(`${root}/metrics`)).bytes.toString(), /^# TYPE /mu)
+        const metrics = (yield* get(`${root}/metrics`)).bytes.toString()
+        assert.match(metrics, /^# TYPE /mu)
+        assert.match(metrics, /^scaispeak_reference_cache_bytes\{tier="disk"\} 0$/mu)
         assert.match((yield* get(`${root}/docs`)).bytes.toString(), /<title>ScaiSpeak/u)
         const document = (yield* get(`${root}/openapi.json`)).json
         assert.ok(document.paths["/v1/modules/scaispeak/speak"].post)

@@ -246,6 +246,28 @@ for (const [name, store] of Object.entries(stores)) {
         assert.deepEqual(yield* files(cache.folder), [])
       }))
 
+    it.effect("has nothing left of a clip, however its calls and its erasure interleave", () =>
+      Effect.gen(function*() {
+        const { clip, reference } = yield* record()
+        const cache = yield* makeCache()
+        for (let round = 0; round < 10; round++) {
+          const calls = Array.from({ length: 12 }, (_, n) =>
+            Effect.gen(function*() {
+              yield* Effect.promise(() => sleep(Math.random() * 4))
+              if (n % 3 === 0) return yield* cache.drop(reference.sha256)
+              const { pcm } = yield* cache.get(reference)
+              assert.deepEqual(new Uint8Array(pcm), clip.pcm)
+            }).pipe(
+              Effect.catchTag("VoiceNotReady", ({ reason }) => Effect.sync(() => assert.match(reason, /erased/u)))
+            ))
+          yield* Effect.all(calls, { concurrency: "unbounded" })
+          yield* cache.drop(reference.sha256)
+          assert.deepEqual(cache.stats().bytes, { memory: 0, disk: 0 })
+          assert.deepEqual(yield* files(cache.folder), [])
+          assert.equal(cache.watched.opened.length, cache.watched.closed.length)
+        }
+      }))
+
     it.effect("brings a clip nearer ahead of its first call", () =>
       Effect.gen(function*() {
         const { clip, reference } = yield* record()

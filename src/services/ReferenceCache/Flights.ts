@@ -4,7 +4,7 @@
  * It runs in a fiber of its own: who stops waiting takes nothing from the others, and when nobody waits it stops. Its
  * result is not kept; the next to ask starts anew.
  */
-import { Cause, Effect, Exit, Fiber, Schema, type Scope } from "effect"
+import { Cause, Effect, Exit, Fiber, FiberSet, Schema, type Scope } from "effect"
 
 /** The work was stopped by {@link Flights.abort}, or with the scope that it runs in. */
 export class Aborted extends Schema.TaggedError<Aborted>()("Aborted", {}) {}
@@ -22,22 +22,24 @@ interface Flight<A, E> {
 }
 
 export const make = Effect.fnUntraced(function*<A, E>(): Effect.fn.Return<Flights<A, E>, never, Scope.Scope> {
-  const scope = yield* Effect.scope
+  const fibers = yield* FiberSet.make<A, E>()
   const flights = new Map<string, Flight<A, E>>()
 
+  // In one step, so that nobody boards or aborts between the look and the entry. The first passenger lends its context.
   const board = (key: string, work: Effect.Effect<A, E>) =>
-    Effect.suspend(() => {
+    Effect.withFiber<Flight<A, E>>((passenger) => {
       const under = flights.get(key)
       if (under !== undefined) {
         under.waiting++
         return Effect.succeed(under)
       }
-      return Effect.map(Effect.forkIn(work, scope), (fiber) => {
-        const flight: Flight<A, E> = { fiber, waiting: 1 }
-        flights.set(key, flight)
-        fiber.addObserver(() => forget(key, flight))
-        return flight
-      })
+      // It takes off when it is known.
+      const fiber = Effect.runForkWith(passenger.context)(Effect.andThen(Effect.yieldNow, work))
+      const flight: Flight<A, E> = { fiber, waiting: 1 }
+      flights.set(key, flight)
+      FiberSet.addUnsafe(fibers, fiber)
+      fiber.addObserver(() => forget(key, flight))
+      return Effect.succeed(flight)
     })
 
   const leave = (key: string, flight: Flight<A, E>) =>

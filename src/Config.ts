@@ -90,7 +90,10 @@ const variables = {
     secret,
     "shared by gateways and nodes; without it heartbeats are taken from this machine only"
   ],
-  SCAISPEAK_ENGINE: [Schema.NonEmptyString, "engine kind asked of nodes"],
+  SCAISPEAK_ENGINE: [
+    Schema.NonEmptyString,
+    "engine kind that cloned and designed voices are bound to; default: the best that a node has"
+  ],
   SCAISPEAK_NODE_ADDRESS: [address, "where the node command listens"],
   SCAISPEAK_NODE_CAPACITY: [wholeNumber(1, 100_000), "calls that a node speaks at once"],
   SCAISPEAK_NODE_ENGINES: [

@@ -48,7 +48,7 @@ export class Breakers extends Context.Service<Breakers, {
 
   /** Of this process alone. */
   static readonly layerMemory = (options: BreakerOptions): Layer.Layer<Breakers> =>
-    Layer.effect(Breakers, Effect.flatMap(inMemory(options), (own) => make(options, own, undefined)))
+    Layer.effect(Breakers, Effect.map(inMemory(options), (own) => make(options, own, undefined)))
 
   static readonly layerRedis = (options: BreakerOptions): Layer.Layer<Breakers, never, Redis> =>
     Layer.effect(
@@ -59,7 +59,7 @@ export class Breakers extends Context.Service<Breakers, {
             CircuitBreaker.layerStoreRedis({ prefix: "scaispeak:circuit:" }).pipe(Layer.provide(Persistence.layer))
           )
         )
-        return yield* make(options, yield* inMemory(options), shared)
+        return make(options, yield* inMemory(options), shared)
       })
     )
 }
@@ -80,11 +80,11 @@ interface Watched {
   suspect: boolean
 }
 
-const make = Effect.fnUntraced(function*(
+const make = (
   options: BreakerOptions,
   own: CircuitBreaker.CircuitBreaker,
   shared: CircuitBreaker.CircuitBreaker | undefined
-) {
+): Breakers["Service"] => {
   const watched = new Map<string, Watched>()
   const breakers = shared === undefined ? [own] : [own, shared]
 
@@ -158,7 +158,7 @@ const make = Effect.fnUntraced(function*(
       Queue.offerUnsafe(it.outcomes, outcome)
     }
   })
-})
+}
 
 /** ms until the circuit may be probed; `undefined` when it is closed. */
 const waitOf = (state: CircuitBreaker.State): number | undefined => {

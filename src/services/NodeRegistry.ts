@@ -7,8 +7,8 @@
  */
 import { status } from "@grpc/grpc-js"
 import type { ServiceError } from "@grpc/grpc-js"
-import { Clock, Context, Effect, Exit, Layer, PubSub, Random, Scope, Stream } from "effect"
-import { canServe, choose, nodesState } from "../domain/AudioNode.ts"
+import { Clock, Context, Effect, Exit, Layer, Metric, PubSub, Random, Scope, Stream } from "effect"
+import { canServe, choose, nodesState, NodeTier } from "../domain/AudioNode.ts"
 import type { Chosen, Need } from "../domain/AudioNode.ts"
 import { availabilityOfNodes } from "../domain/BackendPolicy.ts"
 import type { Availability } from "../domain/BackendPolicy.ts"
@@ -27,6 +27,13 @@ const firstPollMillis = 50
 const lostPollMillis = 500
 /** How soon a process learns of nodes that have announced themselves to another one. */
 const directoryEvery = "2 seconds"
+
+const nodesGauge = Metric.gauge("scaispeak_nodes", { description: "Engine nodes known, by tier" })
+const nodesBy = {
+  healthy: Metric.withAttributes(nodesGauge, { tier: "healthy" }),
+  warning: Metric.withAttributes(nodesGauge, { tier: "warning" }),
+  stale: Metric.withAttributes(nodesGauge, { tier: "stale" })
+}
 
 export class NodeRegistry extends Context.Service<NodeRegistry, {
   /** Polls a node for as long as the scope is open. */
@@ -150,7 +157,20 @@ export class NodeRegistry extends Context.Service<NodeRegistry, {
               yield* forget(node.address)
             }
           }
-        }).pipe(Effect.ignore)
+        }).pipe(
+          Effect.ignore,
+          Effect.andThen(
+            Effect.suspend(() =>
+              Effect.forEach(NodeTier.literals, (tier) =>
+                Metric.update(
+                  nodesBy[tier],
+                  [...nodes.values()].filter(({ node }) => node.tier === tier).length
+                ), {
+                discard: true
+              })
+            )
+          )
+        )
         yield* Effect.forkScoped(Effect.forever(Effect.andThen(readDirectory, Effect.sleep(directoryEvery))))
 
         const untried = (tried: ReadonlySet<string>) => {

@@ -2,7 +2,7 @@
  * From allowed backends to one that is heard. A call moves on, to another node or to the next backend, only while nothing
  * of it has been heard, and what the last one was doing is stopped before. All attempts share one deadline.
  */
-import { Cause, Clock, Effect, Exit, Scope, Stream } from "effect"
+import { Cause, Clock, Effect, Exit, Metric, Scope, Stream } from "effect"
 import type { Pull } from "effect"
 import { bytesPerSample } from "../../domain/AudioFormat.ts"
 import type { Backend } from "../../domain/BackendPolicy.ts"
@@ -69,9 +69,9 @@ export const firstHeard = Effect.fnUntraced(function*(
           const next = now < deadline ? nextBackend(route.candidates, tries, route.otherNodes()) : undefined
           return next === undefined
             ? Effect.fail(blame(tries as [Tried, ...Array<Tried>]))
-            : Effect.andThen(
-              Effect.logWarning("backend passed over", { backend, code: failure.code, next }),
-              ask(next, deadline - now)
+            : Effect.logWarning("backend passed over", { backend, code: failure.code, next }).pipe(
+              Effect.andThen(Metric.update(next === backend ? passedToNode : passedToBackend, 1)),
+              Effect.andThen(ask(next, deadline - now))
             )
         })
       }
@@ -79,6 +79,13 @@ export const firstHeard = Effect.fnUntraced(function*(
   }
   return yield* ask(route.candidates[0]!, firstAudioMsMax)
 })
+
+const passedTotal = Metric.counter("scaispeak_passed_over_total", {
+  description: "Attempts that failed before anything was heard, by who was asked next",
+  incremental: true
+})
+const passedToNode = Metric.withAttributes(passedTotal, { next: "node" })
+const passedToBackend = Metric.withAttributes(passedTotal, { next: "backend" })
 
 /** Stands for what may go wrong when it is asked who would come after. */
 const anyFailure = new BackendFailed({ backend: "A", cause: undefined })

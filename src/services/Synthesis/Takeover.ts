@@ -7,7 +7,7 @@
  * the rest of the broken sentence is lost, and the record says so. Where nobody can tell what has been heard, or where the
  * speaker would be another one, the call fails.
  */
-import { Cause, Effect, Scope } from "effect"
+import { Cause, Effect, Metric, Scope } from "effect"
 import { crc32 } from "node:zlib"
 import { bytesPerSample, millisOfBytes } from "../../domain/AudioFormat.ts"
 import type { Backend } from "../../domain/BackendPolicy.ts"
@@ -31,6 +31,14 @@ export interface TakeoverOptions {
   /** Somebody else speaks from here on. */
   readonly onTakeover: (dispatched: Dispatched) => void
 }
+
+const takeoversTotal = Metric.counter("scaispeak_takeovers_total", {
+  description: "Calls whose backend broke after it was heard, by how they went on",
+  incremental: true
+})
+const takenSeamless = Metric.withAttributes(takeoversTotal, { how: "seamless" })
+const takenBySentence = Metric.withAttributes(takeoversTotal, { how: "next_sentence" })
+const brokenOff = Metric.withAttributes(takeoversTotal, { how: "broken_off" })
 
 /** A text whose backends break again and again has to end. */
 const takeoversMax = 2
@@ -74,6 +82,7 @@ export const takingOver = (heard: Heard, scope: Scope.Scope, options: TakeoverOp
       const seamless = broken.deterministic && broken.backend === "A" ? yield* replay(broken) : undefined
       const other = seamless ?? (yield* resume(broken, atMs))
       if (other === undefined) {
+        yield* Metric.update(brokenOff, 1)
         route.note("Nobody could go on in the same voice from there.")
         return yield* failure
       }
@@ -90,6 +99,7 @@ export const takingOver = (heard: Heard, scope: Scope.Scope, options: TakeoverOp
         atMs,
         seamless: seamless !== undefined
       })
+      yield* Metric.update(seamless === undefined ? takenBySentence : takenSeamless, 1)
       options.onTakeover(other.dispatched)
       return yield* next
     })

@@ -65,16 +65,20 @@ export class RelayDispatcher extends Context.Service<RelayDispatcher, {
         const client = yield* relayClient(kind, options)
         let active = 0
 
-        const speech = Effect.fnUntraced(function*(request: DispatchRequest, asked: HttpClientRequest.HttpClientRequest) {
-          const startedAt = yield* Clock.currentTimeMillis
-          const response = yield* client.ask(HttpClientRequest.setHeader(asked, "x-request-id", request.requestId))
-          if (response.status !== 200) return yield* yield* refusal(client, response, { text: request.text, startedAt })
-          return yield* pcmReply(response, {
-            sampleRate: kind.sampleRate,
-            chunkTimeoutMs: options.chunkTimeoutMs,
-            trimMs: request.params.warmupTrimMs ?? 0
-          })
-        })
+        const speech = Effect.fnUntraced(
+          function*(request: DispatchRequest, asked: HttpClientRequest.HttpClientRequest) {
+            const startedAt = yield* Clock.currentTimeMillis
+            const response = yield* client.ask(HttpClientRequest.setHeader(asked, "x-request-id", request.requestId))
+            if (response.status !== 200) {
+              return yield* yield* refusal(client, response, { text: request.text, startedAt })
+            }
+            return yield* pcmReply(response, {
+              sampleRate: kind.sampleRate,
+              chunkTimeoutMs: options.chunkTimeoutMs,
+              trimMs: request.params.warmupTrimMs ?? 0
+            })
+          }
+        )
 
         const dispatch = Effect.fnUntraced(function*(request: DispatchRequest) {
           const speaker = request.voice.relaySpeaker

@@ -29,8 +29,11 @@ const elevenVoices = {
 const json = (response: ServerResponse, status: number, body: unknown) =>
   response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body))
 
+/** What a key that may only speak is told, in either kind's words. */
+const narrow = { error: { code: "missing_permissions" }, detail: { status: "missing_permissions" } }
+
 /** Lists and probes, by folder and path. */
-const answers: Record<string, (response: ServerResponse, eleven: boolean) => void> = {
+const answers: Record<string, (response: ServerResponse) => void> = {
   "/v1/models": (response) => json(response, 200, { data: [] }),
   "/v1/audio/voices": (response) => json(response, 200, { voices: Object.keys(speakers) }),
   "/v1/voices": (response) => json(response, 200, elevenVoices),
@@ -44,8 +47,8 @@ const answers: Record<string, (response: ServerResponse, eleven: boolean) => voi
   "/away/v1/text": (response) => response.end("no JSON"),
   "/denied/v1/models": (response) => json(response, 401, { error: { code: "invalid_api_key" } }),
   "/full/v1/models": (response) => response.writeHead(429, { "retry-after": "9" }).end(),
-  "/narrow/v1/models": (response) => json(response, 401, { detail: { status: "missing_permissions" } }),
-  "/narrow/v1/voices": (response) => json(response, 401, { detail: { status: "missing_permissions" } }),
+  "/narrow/v1/models": (response) => json(response, 401, narrow),
+  "/narrow/v1/voices": (response) => json(response, 401, narrow),
   "/hung/v1/models": () => {},
   "/elsewhere": (response) => {
     elsewhere++
@@ -59,7 +62,7 @@ const server = createServer(async (request, response) => {
   const { pathname, search } = new URL(request.url!, "http://relay")
   if (pathname === "/calls") return json(response, 200, { calls, open, elsewhere, sent: sent.endless })
   const answer = answers[pathname]
-  if (answer !== undefined) return answer(response, request.headers["xi-api-key"] !== undefined)
+  if (answer !== undefined) return answer(response)
   if (request.method !== "POST") return json(response, 404, { error: "no such route" })
   const eleven = /\/text-to-speech\/([^/]+)\/stream$/u.exec(pathname)
   const key = eleven === null ? request.headers.authorization : request.headers["xi-api-key"] as string

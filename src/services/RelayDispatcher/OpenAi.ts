@@ -66,9 +66,7 @@ const openAiSpeakers: ReadonlyArray<RelaySpeaker> = [
   "sage",
   "shimmer",
   "verse"
-].map((name) =>
-  relaySpeaker(name, { displayName: name[0]!.toUpperCase() + name.slice(1), languages: ["en"] })
-)
+].map((name) => relaySpeaker(name, { displayName: name[0]!.toUpperCase() + name.slice(1), languages: ["en"] }))
 
 /** `{"voices": […]}`, `{"data": […]}` or the bare list, of names or of objects: what compatible servers answer. */
 const speakersOf = (body: unknown): ReadonlyArray<RelaySpeaker> => {

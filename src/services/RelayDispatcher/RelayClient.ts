@@ -68,7 +68,7 @@ export const refusal = Effect.fnUntraced(function*(
 
 const errorBytesMax = 16 * 2 ** 10
 /** An error whose body does not come is an error without a code. */
-const errorWaitMs = 1000
+const errorWaitMs = 500
 
 /** Headers that spans hide: the usual ones, and ElevenLabs' key. */
 const redactedNames = ["authorization", "cookie", "set-cookie", "x-api-key", "xi-api-key"]

@@ -33,7 +33,9 @@ export const samples = (layout: SampleLayout): Samples => {
       const joined = part.length === 0 ? bytes : Buffer.concat([part, bytes])
       const whole = Math.min(joined.length, left)
       const used = whole - whole % frame
-      if (joined.length > left && behind.length < 8) behind = Buffer.concat([behind, joined.subarray(whole)]).subarray(0, 8)
+      if (joined.length > left && behind.length < 8) {
+        behind = Buffer.concat([behind, joined.subarray(whole)]).subarray(0, 8)
+      }
       part = joined.subarray(used, whole)
       left -= used
       made += used

@@ -91,7 +91,7 @@ export const speakers: Record<string, Behaviour> = {
     const date = new Date(Date.now() + 90_000).toUTCString()
     error(503, "system_busy", { "retry-after": date })(response, asked)
   },
-  forever: error(429, "rate_limit_exceeded", { "retry-after": "1e9" }),
+  forever: error(429, "rate_limit_exceeded", { "retry-after": "1000000000" }),
   poor: (response, asked) =>
     asked.kind === "openai"
       ? error(429, "insufficient_quota")(response, asked)
@@ -118,11 +118,13 @@ export const speakers: Record<string, Behaviour> = {
 
   excuse: says("application/json", `{"error":"secret"}`),
   page: says("text/html", "<html>secret</html>"),
-  masked: says("audio/pcm", `\n {"error": {"message": "secret", "type": "quota", "code": "out of it", "more": "and more"}}`),
+  masked: says(
+    "audio/pcm",
+    `\n {"error": {"message": "secret", "type": "quota", "code": "out of it", "more": "and more"}}`
+  ),
   "masked-page": says("application/octet-stream", `<!doctype html><html lang="en"><head><title>502 Bad Gateway secret`),
   "masked-short": says("", "{}"),
   music: says("audio/mpeg", "ID3 secret"),
   "music-masked": says("audio/pcm", "OggS secret"),
-  zipped: (response) =>
-    response.writeHead(200, { "content-type": "audio/pcm", "content-encoding": "gzip" }).end(pcm)
+  zipped: (response) => response.writeHead(200, { "content-type": "audio/pcm", "content-encoding": "gzip" }).end(pcm)
 }

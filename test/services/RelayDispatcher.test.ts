@@ -46,6 +46,7 @@ const failing = [
   ["wav-none", "BackendFailed"],
   ["mute", "BackendTimeout"],
   ["headers", "BackendTimeout"],
+  ["wav-mute", "BackendTimeout"],
   ["stall", "BackendTimeout"],
   ["drop", "BackendFailed"],
   ["hangup", "BackendUnavailable"],

@@ -43,7 +43,8 @@ export const pcmReply = Effect.fnUntraced(function*(
   let head: Uint8Array = new Uint8Array(0)
   let ended = false
   let found = formatOf(head, ended, headers, options.sampleRate)
-  while (found === "more") {
+  // A header alone is no sound yet.
+  while (found === "more" || (!ended && "offset" in found && found.offset === head.length)) {
     const chunks = yield* next
     if (chunks === undefined) ended = true
     else head = head.length === 0 && chunks.length === 1 ? chunks[0] : Buffer.concat([head, ...chunks])

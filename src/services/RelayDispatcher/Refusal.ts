@@ -64,9 +64,12 @@ export const retryAfter = (header: string | undefined, now: number): number => {
     : Math.min(retryAfterMaxSeconds, Math.max(1, Math.ceil(seconds)))
 }
 
-/** The code if it is a plain word, as codes are and keys are not, that is no part of what must stay unsaid. */
+/** Longest code that is believed to be one. */
+const codeCharactersMax = 48
+
+/** The code if it is a plain word, as codes are and keys are not, that shares nothing with what must stay unsaid. */
 export const plainCode = (code: unknown, ...unsaid: ReadonlyArray<string>): string | undefined =>
-  typeof code === "string" && /^[a-z]+(?:_[a-z]+)*$/u.test(code) && code.length <= 48 &&
-    !unsaid.some((secret) => secret.includes(code))
+  typeof code === "string" && /^[a-z]+(?:_[a-z]+)*$/u.test(code) && code.length <= codeCharactersMax &&
+    !unsaid.some((secret) => secret !== "" && (secret.includes(code) || code.includes(secret)))
     ? code
     : undefined

@@ -18,7 +18,9 @@ const soundTypes = /^(?:|audio\/(?:x-)?(?:pcm|l16|raw|wav|wave|vnd\.wave)|(?:app
 /** Why the reply cannot be speech, from its headers alone. */
 export const notSound = (headers: ReplyHeaders): string | undefined => {
   const type = mediaType(headers)
-  if (!soundTypes.test(type)) return `The relay answered ${/^[\w.+/-]{1,60}/u.exec(type)?.[0] ?? "text"} for audio.`
+  if (!soundTypes.test(type)) {
+    return `The relay answered ${/^[a-z]+\/[a-z0-9.+-]{1,40}/u.exec(type)?.[0] ?? "something else"} for audio.`
+  }
   const coding = headers["content-encoding"]?.trim().toLowerCase() ?? "identity"
   return coding === "identity" ? undefined : "The relay answered compressed audio."
 }

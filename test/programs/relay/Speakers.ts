@@ -75,6 +75,8 @@ export const speakers: Record<string, Behaviour> = {
   mute: () => {},
   headers: (response) => audio(response).flushHeaders(),
   stall: (response) => audio(response).write(pcm.subarray(0, 1000)),
+  /** A header and no more. */
+  "wav-mute": (response) => audio(response, "audio/wav").write(wav("s16", { length: 0 }).subarray(0, 44)),
   drop: (response) => audio(response).write(pcm.subarray(0, 1000), () => response.destroy()),
   hangup: (response) => response.destroy(),
   endless: (response) => {

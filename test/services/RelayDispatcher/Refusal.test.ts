@@ -27,12 +27,14 @@ describe("plainCode", () => {
     ["quota_exceeded", "quota_exceeded"],
     ["sk_0123abcd", undefined],
     ["secretkey", undefined],
+    ["secret", undefined],
+    ["bad_secretkey", undefined],
     ["spoken", undefined],
     ["A sentence.", undefined],
     ["x".repeat(49), undefined],
     [404, undefined],
     [null, undefined]
   ])("lets %s pass as %s", (code, passed) => {
-    assert.equal(plainCode(code, "my secretkey", "words that are spoken"), passed)
+    assert.equal(plainCode(code, "secretkey", "words that are spoken"), passed)
   })
 })

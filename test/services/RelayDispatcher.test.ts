@@ -71,6 +71,7 @@ const failing = [
   ["masked-page", "BackendFailed"],
   ["masked-short", "BackendFailed"],
   ["music", "BackendFailed"],
+  ["music-endless", "BackendFailed"],
   ["music-masked", "BackendFailed"],
   ["zipped", "BackendFailed"]
 ] as const

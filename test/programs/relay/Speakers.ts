@@ -29,6 +29,15 @@ const inPieces = (response: ServerResponse, bytes: Buffer, size: number, waitMs 
   next()
 }
 
+/** For as long as somebody reads. */
+const withoutEnd = (response: ServerResponse, bytes: Buffer, onWritten = () => {}) => {
+  const more = () => {
+    while (!response.destroyed && response.write(bytes)) onWritten()
+  }
+  response.on("drain", more)
+  more()
+}
+
 /** An error as that kind of relay writes it; its sentence repeats what must not be repeated. */
 const error = (status: number, code: string, headers: Record<string, string> = {}): Behaviour => (response, asked) => {
   const message = `secret: ${asked.key} said ${asked.text}`
@@ -79,14 +88,10 @@ export const speakers: Record<string, Behaviour> = {
   "wav-mute": (response) => audio(response, "audio/wav").write(wav("s16", { length: 0 }).subarray(0, 44)),
   drop: (response) => audio(response).write(pcm.subarray(0, 1000), () => response.destroy()),
   hangup: (response) => response.destroy(),
-  endless: (response) => {
-    audio(response)
-    const more = () => {
-      while (!response.destroyed && response.write(pcm)) sent.endless += pcm.length
-    }
-    response.on("drain", more)
-    more()
-  },
+  endless: (response) =>
+    withoutEnd(audio(response), pcm, () => {
+      sent.endless += pcm.length
+    }),
 
   polite: error(429, "rate_limit_exceeded", { "retry-after": "17" }),
   dated: (response, asked) => {
@@ -107,14 +112,8 @@ export const speakers: Record<string, Behaviour> = {
   parrot: (response, asked) => error(500, asked.key)(response, asked),
   echo: (response, asked) => error(500, asked.text)(response, asked),
   /** An error that never ends. */
-  babble: (response) => {
-    response.writeHead(500, { "content-type": "application/json" })
-    const more = () => {
-      while (!response.destroyed && response.write("{".repeat(65_536)));
-    }
-    response.on("drain", more)
-    more()
-  },
+  babble: (response) =>
+    withoutEnd(response.writeHead(500, { "content-type": "application/json" }), Buffer.alloc(65_536, "{")),
   whisper: (response) => response.writeHead(429, { "retry-after": "3" }).flushHeaders(),
   moved: (response) => response.writeHead(307, { location: "/elsewhere" }).end(),
 
@@ -127,6 +126,7 @@ export const speakers: Record<string, Behaviour> = {
   "masked-page": says("application/octet-stream", `<!doctype html><html lang="en"><head><title>502 Bad Gateway secret`),
   "masked-short": says("", "{}"),
   music: says("audio/mpeg", "ID3 secret"),
+  "music-endless": (response) => withoutEnd(audio(response, "audio/mpeg"), pcm),
   "music-masked": says("audio/pcm", "OggS secret"),
   zipped: (response) => response.writeHead(200, { "content-type": "audio/pcm", "content-encoding": "gzip" }).end(pcm)
 }

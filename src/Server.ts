@@ -69,7 +69,6 @@ export const layer = (settings: Settings) => {
     ? RelayDispatcher.layerOff
     : RelayDispatcher.layer({
       ...settings.relay,
-      firstAudioTimeoutMs: settings.firstAudioTimeoutMs,
       chunkTimeoutMs: settings.chunkTimeoutMs
     }).pipe(
       Layer.provide(NodeHttpClient.layerUndici)

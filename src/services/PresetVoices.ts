@@ -1,14 +1,25 @@
-/** Keeps the library's global preset voices in step with what nodes and the relay can speak. Runs in the background. */
+/**
+ * Keeps the library's global preset voices in step with what nodes and the relay can speak. Runs in the background.
+ *
+ * A relay's list is asked for again from time to time; while the relay is away what it listed last stays.
+ */
 import { Effect, Layer, Schedule, Stream } from "effect"
 import { VoiceId } from "../domain/Ids.ts"
 import { Gender } from "../domain/Voice.ts"
 import type { PresetVoice } from "../proto/scaiinfer/v1/audio.ts"
 import { NodeRegistry } from "./NodeRegistry.ts"
 import { RelayDispatcher } from "./RelayDispatcher.ts"
+import type { RelaySpeaker } from "./RelayDispatcher/RelaySpeaker.ts"
 import { VoiceRepo } from "./VoiceRepo.ts"
 
-/** Failures here are a store or relay that is away: worth any number of tries, none of them in a hurry. */
+/** Failures here are a store that is away: worth any number of tries, none of them in a hurry. */
 const patiently = Schedule.spaced("2 seconds")
+
+/** A relay that is away, or refuses our key, may stay so for long. */
+const morePatiently = Schedule.min([Schedule.exponential("2 seconds"), Schedule.spaced("1 minute")])
+
+/** Speakers come and go at a relay about as often as somebody edits its library. */
+const relayListEvery = Schedule.spaced("5 minutes")
 
 export const layer = Layer.effectDiscard(
   Effect.gen(function*() {
@@ -22,7 +33,8 @@ export const layer = Layer.effectDiscard(
     )
     yield* relay.speakers.pipe(
       Effect.flatMap((speakers) => speakers.length === 0 ? Effect.void : voices.syncPresets(speakers.map(ofRelay))),
-      Effect.retry(patiently),
+      Effect.retry(morePatiently),
+      Effect.repeat(relayListEvery),
       Effect.forkScoped
     )
   })
@@ -43,13 +55,9 @@ const ofNode = (preset: PresetVoice) => ({
   relaySpeaker: null
 })
 
-const ofRelay = (speaker: string) => ({
+const ofRelay = ({ speaker, ...listing }: RelaySpeaker) => ({
+  ...listing,
   voiceId: voiceId("relay", speaker),
-  displayName: speaker,
-  description: "Preset speaker of the managed relay.",
-  gender: "unspecified" as const,
-  languages: ["en"],
-  styleTags: [],
   preset: null,
   relaySpeaker: speaker
 })

@@ -1,17 +1,27 @@
 /**
- * Backend B: a managed relay, asked over HTTP for raw PCM that is passed on while it arrives.
+ * Backend B: a managed relay, asked over HTTP for speech that is passed on while it arrives.
  *
- * Closing the scope aborts the request. The relay's key is never logged and never part of a failure.
+ * What kinds of relay differ in is a {@link RelayKind}, a file each in the folder; deadlines, refusals and the shape of
+ * audio are the same for all. Closing the scope aborts the request at once. Neither the relay's key nor what the relay
+ * says of itself is logged or part of a failure.
  */
-import { Context, Effect, Layer, Stream } from "effect"
+import { Clock, Context, Effect, Layer, Stream } from "effect"
 import type { Redacted, Scope } from "effect"
-import { HttpClient, HttpClientRequest } from "effect/http"
-import type { HttpClientResponse } from "effect/http"
+import { HttpClientRequest } from "effect/http"
+import { availabilityOfRelay } from "../domain/BackendPolicy.ts"
 import type { Availability } from "../domain/BackendPolicy.ts"
-import { BackendFailed, BackendSaturated, BackendTimeout, BackendUnavailable } from "../domain/Failure.ts"
-import type { DispatchFailure } from "../domain/Failure.ts"
-import type { PcmChunk } from "../domain/PcmChunk.ts"
-import type { Dispatched, DispatchRefusal, DispatchRequest } from "./Dispatch.ts"
+import { BackendTimeout } from "../domain/Failure.ts"
+import type { BackendUnavailable, DispatchFailure } from "../domain/Failure.ts"
+import type { SpeechParams } from "../domain/SpeechParams.ts"
+import { Breakers } from "./Breakers.ts"
+import type { Attempt, Dispatched, DispatchRefusal, DispatchRequest } from "./Dispatch.ts"
+import { elevenLabs } from "./RelayDispatcher/ElevenLabs.ts"
+import { openAi } from "./RelayDispatcher/OpenAi.ts"
+import { pcmReply } from "./RelayDispatcher/PcmReply.ts"
+import { unavailable } from "./RelayDispatcher/Refusal.ts"
+import { refusal, relayClient } from "./RelayDispatcher/RelayClient.ts"
+import type { RelaySpeaker } from "./RelayDispatcher/RelaySpeaker.ts"
+import { speakers } from "./RelayDispatcher/Speakers.ts"
 
 export interface RelayOptions {
   readonly kind: "openai" | "elevenlabs"
@@ -21,30 +31,34 @@ export interface RelayOptions {
   readonly model: string
   /** Preset speakers; when empty they are asked of the relay. */
   readonly voices: ReadonlyArray<string>
-  /** Longest wait for a reply to begin. */
-  readonly firstAudioTimeoutMs: number
   /** Longest silence between two pieces of it. */
   readonly chunkTimeoutMs: number
 }
 
-/** OpenAI's `pcm` is 24 kHz; a relay with another rate says so in its content type. */
-const defaultSampleRate = 24000
-/** Seconds, where a full relay names no time. */
-const defaultRetryAfter = 5
+const probeTimeoutMs = 5000
+/** One relay, one circuit. */
+const breakerKey = "relay"
 
 export class RelayDispatcher extends Context.Service<RelayDispatcher, {
-  readonly dispatch: (request: DispatchRequest) => Effect.Effect<Dispatched, DispatchRefusal, Scope.Scope>
+  /** Resolves with the first piece of audio in hand: the reply is known to be speech, and at which rate. */
+  readonly dispatch: (
+    request: DispatchRequest,
+    attempt: Attempt
+  ) => Effect.Effect<Dispatched, DispatchRefusal, Scope.Scope>
   readonly availability: (voice: DispatchRequest["voice"]) => Availability
-  /** The relay's preset speakers: configured, or listed by the relay; empty when it cannot list them. */
-  readonly speakers: Effect.Effect<ReadonlyArray<string>, BackendUnavailable>
-  /** Requests open now. */
+  /** The relay's preset speakers: the configured ones, else those that it lists; empty when it cannot list them. */
+  readonly speakers: Effect.Effect<ReadonlyArray<RelaySpeaker>, BackendUnavailable>
+  /** Asks the relay for something that costs nothing. Succeeds when it lives and takes our key. */
+  readonly probe: Effect.Effect<void, DispatchFailure>
+  /** Requests for speech that are open now. */
   readonly active: () => number
 }>()("scaispeak/RelayDispatcher") {
   /** No relay is configured: B is off. */
   static readonly layerOff = Layer.succeed(RelayDispatcher, {
-    dispatch: () => Effect.fail(new BackendUnavailable({ reasons: ["no relay is configured"] })),
-    availability: () => ({ available: false, reason: "no relay is configured" }),
+    dispatch: () => Effect.fail(unavailable("no relay is configured")),
+    availability: () => availabilityOfRelay(false, "off"),
     speakers: Effect.succeed([]),
+    probe: Effect.fail(unavailable("no relay is configured")),
     active: () => 0
   })
 
@@ -52,134 +66,90 @@ export class RelayDispatcher extends Context.Service<RelayDispatcher, {
     Layer.effect(
       RelayDispatcher,
       Effect.gen(function*() {
-        const client = (yield* HttpClient.HttpClient).pipe(
-          HttpClient.mapRequest((request) => {
-            const at = HttpClientRequest.prependUrl(request, options.url)
-            return options.apiKey === undefined ? at : HttpClientRequest.bearerToken(at, options.apiKey)
-          })
-        )
+        const kind = options.kind === "openai" ? openAi(options) : elevenLabs(options)
+        const client = yield* relayClient(kind, options)
+        const breakers = yield* Breakers
         let active = 0
 
-        const dispatch = Effect.fnUntraced(function*(request: DispatchRequest) {
-          const speaker = request.voice.relaySpeaker
-          if (speaker === null) {
-            return yield* new BackendUnavailable({ reasons: ["the voice has no speaker at the relay"] })
-          }
-          yield* Effect.acquireRelease(Effect.sync(() => active++), () => Effect.sync(() => active--))
-          const response = yield* HttpClientRequest.post("/audio/speech").pipe(
-            HttpClientRequest.setHeader("x-request-id", request.requestId),
-            HttpClientRequest.bodyJsonUnsafe({
-              model: options.model,
-              input: request.text,
-              voice: speaker,
-              response_format: "pcm",
-              ...(request.params.speed === undefined ? {} : { speed: request.params.speed }),
-              ...(request.params.instructions === undefined ? {} : { instructions: request.params.instructions })
-            }),
-            client.execute,
-            Effect.mapError(() => new BackendUnavailable({ reasons: ["B cannot serve the call: the relay is away."] })),
-            Effect.timeoutOrElse({
-              duration: options.firstAudioTimeoutMs,
-              orElse: () => Effect.fail(new BackendTimeout({ backend: "B", waitedMs: options.firstAudioTimeoutMs }))
+        const failed = Effect.sync(() => breakers.note(breakerKey, "failure"))
+
+        const speech = Effect.fnUntraced(
+          function*(request: DispatchRequest, asked: HttpClientRequest.HttpClientRequest) {
+            const startedAt = yield* Clock.currentTimeMillis
+            const response = yield* client.ask(HttpClientRequest.setHeader(asked, "x-request-id", request.requestId))
+              .pipe(Effect.tapError(() => failed))
+            if (response.status !== 200) {
+              // Another answer below 500 is about this request, or says that the relay is busy: others may do better.
+              if (response.status >= 500 && response.status !== 503) yield* failed
+              return yield* yield* refusal(client, response, { text: request.text, startedAt })
+            }
+            return yield* pcmReply(response, {
+              sampleRate: kind.sampleRate,
+              chunkTimeoutMs: options.chunkTimeoutMs,
+              trimMs: request.params.warmupTrimMs ?? 0
             })
-          )
-          if (response.status !== 200) return yield* refused(response)
-          const contentType = response.headers["content-type"] ?? ""
-          if (contentType.startsWith("application/json") || contentType.startsWith("text/")) {
-            return yield* broken(`The relay answered ${contentType} for audio.`)
           }
+        )
+
+        const dispatch = Effect.fnUntraced(function*(request: DispatchRequest, attempt: Attempt) {
+          const speaker = request.voice.relaySpeaker
+          if (speaker === null) return yield* unavailable("the voice has no speaker at the relay")
+          yield* Effect.acquireRelease(Effect.sync(() => active++), () => Effect.sync(() => active--))
+          const asked = kind.speech(request, speaker)
+          attempt.note("The relay is asked.")
+          const { audio, sampleRate } = yield* within(attempt.firstAudioMsMax, speech(request, asked.request)).pipe(
+            Effect.tapErrorTag("BackendTimeout", () => failed)
+          )
+          breakers.note(breakerKey, "success")
           return {
             backend: "B" as const,
             nodeId: null,
             engine: options.kind,
             model: options.model,
-            sampleRate: Number(/rate=(\d+)/u.exec(contentType)?.[1] ?? defaultSampleRate),
-            ignoredParams: (["cfgValue", "seed", "warmupTrimMs"] as const)
-              .filter((name) => request.params[name] !== undefined)
-              .map((name) => wireNames[name]),
+            sampleRate,
+            ignoredParams: given(request.params, asked.ignored),
             deterministic: false,
-            audio: response.stream.pipe(
-              Stream.mapError((cause): DispatchFailure => new BackendFailed({ backend: "B", cause })),
-              Stream.timeoutOrElse({
-                duration: options.chunkTimeoutMs,
-                orElse: () => Stream.fail(new BackendTimeout({ backend: "B", waitedMs: options.chunkTimeoutMs }))
-              }),
-              wholeSamples
-            )
+            audio: Stream.tapError(audio, () => failed)
           }
         })
 
-        const speakers = options.voices.length > 0
-          ? Effect.succeed(options.voices)
-          : Effect.gen(function*() {
-            const response = yield* client.get("/audio/voices")
-            if (response.status !== 200) return []
-            return voiceNames(yield* response.json)
-          }).pipe(
-            Effect.mapError(() => new BackendUnavailable({ reasons: ["the relay does not list its voices now"] }))
-          )
+        const probe = Effect.gen(function*() {
+          const startedAt = yield* Clock.currentTimeMillis
+          const response = yield* client.ask(HttpClientRequest.get(kind.probePath))
+          if (response.status < 500 && ![401, 403, 429].includes(response.status)) return
+          // A key that may speak and nothing else is a good key.
+          if ((yield* client.errorCode(response, "")) === "missing_permissions") return
+          return yield* yield* refusal(client, response, { text: "", startedAt })
+        })
+
+        const bounded = within(probeTimeoutMs, Effect.scoped(probe))
+        yield* breakers.watch(breakerKey, bounded)
 
         return RelayDispatcher.of({
           dispatch,
-          availability: (voice) =>
-            voice.relaySpeaker === null
-              ? { available: false, reason: "the voice has no speaker at the relay" }
-              : { available: true },
-          speakers,
+          availability: ({ relaySpeaker }) =>
+            availabilityOfRelay(relaySpeaker !== null, breakers.isOpen(breakerKey) ? "recovering" : "ready"),
+          speakers: speakers(client, kind, options.voices),
+          probe: bounded,
           active: () => active
         })
       })
     )
 }
 
-const wireNames = { cfgValue: "cfg_value", seed: "seed", warmupTrimMs: "warmup_trim_ms" }
+/** Wire names of the parameters that a relay may ignore, in the order that they are reported in. */
+const wireNames: ReadonlyArray<readonly [keyof SpeechParams, string]> = [
+  ["speed", "speed"],
+  ["instructions", "instructions"],
+  ["cfgValue", "cfg_value"],
+  ["seed", "seed"]
+]
 
-const broken = (message: string) => new BackendFailed({ backend: "B", cause: new Error(message) })
+const given = (params: SpeechParams, ignored: ReadonlyArray<keyof SpeechParams>): ReadonlyArray<string> =>
+  wireNames.filter(([name]) => params[name] !== undefined && ignored.includes(name)).map(([, wireName]) => wireName)
 
-/** What a status other than 200 means. The body is the relay's and is not passed on. */
-const refused = (response: HttpClientResponse.HttpClientResponse): DispatchFailure => {
-  const retryAfter = Number(response.headers["retry-after"])
-  switch (response.status) {
-    case 429:
-    case 503:
-      return new BackendSaturated({
-        backend: "B",
-        retryAfter: Number.isFinite(retryAfter) && retryAfter > 0 ? Math.ceil(retryAfter) : defaultRetryAfter
-      })
-    case 408:
-    case 504:
-      return new BackendTimeout({ backend: "B", waitedMs: 0 })
-    default:
-      return broken(`The relay answered ${response.status}.`)
-  }
-}
-
-/** Chunks as they come from the network may split a sample; an odd byte waits for its other half. */
-const wholeSamples = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream<PcmChunk, E | BackendFailed, R> =>
-  Stream.suspend(() => {
-    let odd: number | undefined
-    return bytes.pipe(
-      Stream.map((chunk): PcmChunk => {
-        if (odd === undefined && chunk.length % 2 === 0) return { pcm: chunk, words: [] }
-        const joined = odd === undefined ? chunk : Buffer.concat([Uint8Array.of(odd), chunk])
-        odd = joined.length % 2 === 1 ? joined[joined.length - 1] : undefined
-        return { pcm: joined.subarray(0, joined.length - (joined.length % 2)), words: [] }
-      }),
-      Stream.concat(
-        Stream.suspend(
-          () => (odd === undefined ? Stream.empty : Stream.fail(broken("The relay cut a sample in half.")))
-        )
-      )
-    )
+const within = <A, E, R>(ms: number, self: Effect.Effect<A, E, R>): Effect.Effect<A, E | BackendTimeout, R> =>
+  Effect.timeoutOrElse(self, {
+    duration: ms,
+    orElse: () => Effect.fail(new BackendTimeout({ backend: "B", waitedMs: ms }))
   })
-
-/** `{"voices": ["af_bella", …]}` or `{"voices": [{"id"|"voice_id"|"name": …}]}`: what compatible servers answer. */
-const voiceNames = (body: unknown): ReadonlyArray<string> => {
-  const voices = (body as { voices?: unknown } | null)?.voices
-  if (!Array.isArray(voices)) return []
-  return voices.flatMap((voice: unknown) => {
-    if (typeof voice === "string") return [voice]
-    const { id, name, voice_id } = (voice ?? {}) as Record<string, unknown>
-    return [id, voice_id, name].filter((value) => typeof value === "string").slice(0, 1)
-  })
-}

@@ -8,17 +8,17 @@
  *
  * Keys are hashes of stored recordings: whatever voices share one share its clip.
  */
-import { Context, Effect, FiberSet, Layer, Metric, Semaphore, Stream } from "effect"
+import { Context, Effect, FiberSet, Layer, Metric, Semaphore } from "effect"
 import { createHash } from "node:crypto"
-import { type StorageUnavailable, VoiceNotReady } from "../domain/Failure.ts"
+import type { StorageUnavailable, VoiceNotReady } from "../domain/Failure.ts"
 import type { VoiceReference } from "../domain/Voice.ts"
 import { ByteLru } from "./ByteLru.ts"
-import { ClipNormaliser, ReferenceUnusable } from "./ClipNormaliser.ts"
-import { recordingBytesMax } from "./ClipNormaliser/Normalise.ts"
+import { ClipNormaliser } from "./ClipNormaliser.ts"
 import { ObjectStore } from "./ObjectStore.ts"
 import * as DiskClips from "./ReferenceCache/DiskClips.ts"
 import type { Clip } from "./ReferenceCache/DiskClips.ts"
 import * as Flights from "./ReferenceCache/Flights.ts"
+import { clipNotReady, readRecording } from "./ReferenceCache/Recording.ts"
 
 export interface ReferenceCacheStats {
   /** Clips that `get` was asked for, by what they came from. */
@@ -34,8 +34,8 @@ export class ReferenceCache extends Context.Service<ReferenceCache, {
   /** `VoiceNotReady` when the recording is missing, another one, or no sound that can be used. */
   readonly get: (reference: VoiceReference) => Effect.Effect<Clip, StorageUnavailable | VoiceNotReady>
   /**
-   * Starts to bring the clip nearer and answers at once; a hint, which too many others displace. What goes wrong is logged,
-   * and told by the `get` that meets it again. Counts in no statistic.
+   * Starts to bring the clip nearer and answers at once; a hint, passed over when too many wait. What goes wrong is
+   * logged, and told by the `get` that meets it again. Counts in no statistic.
    */
   readonly prefetch: (reference: VoiceReference) => Effect.Effect<void>
   /** Forgets the clip of a recording, lower-case hex of its hash, in memory and on disk; fails if a file stays. */
@@ -55,7 +55,9 @@ type Found = { readonly clip: Clip; readonly source: Source }
 
 /** Recordings in memory at once while they are fetched and normalised: at most half a gigabyte. */
 const fetchesMax = 8
+/** Hints at once, of which few fetch: calls come first. */
 const prefetchesMax = 64
+const prefetchesAtOnce = 2
 
 const lookupsTotal = Metric.counter("scaispeak_reference_cache_total", {
   description: "Reference clips asked for, by where they came from",
@@ -82,6 +84,7 @@ const make = Effect.fnUntraced(function*(options: {
   const flights = yield* Flights.make<Found, StorageUnavailable | VoiceNotReady>()
   const prefetches = yield* FiberSet.make<unknown>()
   const fetching = Semaphore.makeUnsafe(fetchesMax)
+  const prefetching = Semaphore.makeUnsafe(prefetchesAtOnce)
   const dropping = new Set<string>()
   const counts: Record<Source, number> = { memory: 0, disk: 0, store: 0 }
 
@@ -106,10 +109,9 @@ const make = Effect.fnUntraced(function*(options: {
   })
 
   const fetch = Effect.fn("ReferenceCache.fetch")(function*(reference: VoiceReference) {
-    const recording = yield* Effect.scoped(recordingOf(objects, reference))
-    const pcm = yield* normaliser.normalise(recording)
+    const pcm = yield* normaliser.normalise(yield* readRecording(objects, reference))
     return { pcm, sha256: createHash("sha256").update(pcm).digest("hex") }
-  }, Effect.catchTag("ReferenceUnusable", ({ reason }) => Effect.fail(notReady(`cannot be used: it ${reason}`))))
+  }, Effect.catchTag("ReferenceUnusable", ({ reason }) => Effect.fail(clipNotReady(`cannot be used: it ${reason}`))))
 
   const find = (reference: VoiceReference): Effect.Effect<Found, StorageUnavailable | VoiceNotReady> =>
     Effect.suspend(() => {
@@ -130,7 +132,7 @@ const make = Effect.fnUntraced(function*(options: {
     prefetch: Effect.fnUntraced(function*(reference) {
       if ((yield* FiberSet.size(prefetches)) >= prefetchesMax) return
       const quietly = Effect.catch(
-        find(reference),
+        prefetching.withPermits(1)(find(reference)),
         (failure) =>
           Effect.logWarning("a reference clip cannot be fetched", { objectKey: reference.objectKey }, failure)
       )
@@ -160,30 +162,4 @@ const make = Effect.fnUntraced(function*(options: {
   })
 })
 
-/** Reads the recording whole, hashed as it comes. */
-const recordingOf = Effect.fnUntraced(function*(
-  objects: ObjectStore["Service"],
-  { objectKey, sha256 }: VoiceReference
-) {
-  const { body, size } = yield* Effect.catchTag(
-    objects.get(objectKey),
-    "ObjectNotFound",
-    () => Effect.fail(notReady("is missing"))
-  )
-  if (size > recordingBytesMax) {
-    return yield* new ReferenceUnusable({ reason: `is larger than ${recordingBytesMax} bytes` })
-  }
-  const recording = new Uint8Array(size)
-  const hash = createHash("sha256")
-  let at = 0
-  yield* Stream.runForEach(body, (chunk) =>
-    Effect.sync(() => {
-      hash.update(chunk)
-      if (at < size) recording.set(chunk.subarray(0, size - at), at)
-      at += chunk.length
-    }))
-  return hash.digest("hex") === sha256 ? recording : yield* notReady("is not the one that was recorded")
-})
-
-const notReady = (what: string) => new VoiceNotReady({ reason: `The voice's reference clip ${what}.` })
-const erased = notReady("was erased")
+const erased = clipNotReady("was erased")

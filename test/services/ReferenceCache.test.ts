@@ -9,6 +9,7 @@ import { once } from "node:events"
 import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { createInterface } from "node:readline"
 import { setTimeout as sleep } from "node:timers/promises"
 import { StorageUnavailable } from "../../src/domain/Failure.ts"
 import type { VoiceReference } from "../../src/domain/Voice.ts"
@@ -238,6 +239,18 @@ for (const [name, store] of Object.entries(stores)) {
         assert.match(failure.reason, /was erased\.$/u)
         assert.deepEqual(yield* files(cache.folder), [])
 
+        // While one fetch is slow to stop, no other begins.
+        const gate = yield* Deferred.make<void>()
+        cache.watched.before = Effect.uninterruptible(Deferred.await(gate))
+        const slow = yield* Effect.forkChild(Effect.flip(cache.get(reference)))
+        while (cache.watched.opened.length < 3) yield* Effect.promise(() => sleep(1))
+        const dropping = yield* Effect.forkChild(cache.drop(reference.sha256), { startImmediately: true })
+        assert.equal((yield* Effect.flip(cache.get(reference)))._tag, "VoiceNotReady")
+        yield* Deferred.succeed(gate, undefined)
+        yield* Fiber.join(dropping)
+        assert.equal((yield* Fiber.join(slow))._tag, "VoiceNotReady")
+        assert.deepEqual(yield* files(cache.folder), [])
+
         // One that is still in the store may be asked for again; another process's file goes too.
         cache.watched.before = Effect.void
         const neighbour = yield* makeCache({ folder: cache.folder })
@@ -305,10 +318,8 @@ layer(stores.folder)("ReferenceCache on disk", (it) => {
       assert.equal(yield* kept(first.folder), "acd")
       const second = yield* makeCache({ ...bounds, folder: first.folder })
       assert.deepEqual(second.stats().bytes, { memory: 0, disk: 9600 })
-      yield* second.get(c)
-      yield* tick
       yield* second.get(e)
-      assert.equal(yield* kept(first.folder), "cde")
+      assert.equal(yield* kept(first.folder), "ade")
       yield* makeCache({ ...bounds, folder: first.folder, diskBytes: 3200 })
       assert.equal(yield* kept(first.folder), "e")
       const off = yield* makeCache({ ...bounds, folder: first.folder, diskBytes: 0 })
@@ -368,14 +379,15 @@ describe("DiskClips", () => {
     Effect.gen(function*() {
       const folder = yield* temporary
       let whole = 0
-      for (const millis of [3, 11, 27]) {
+      for (const [written, millis] of [[0, 2], [1, 0], [2, 1], [3, 3]] as const) {
         yield* Effect.promise(async () => {
           const child = spawn(process.execPath, [
             "--disable-warning=ExperimentalWarning",
             join(import.meta.dirname, "ReferenceCache", "writer.ts"),
             folder
           ], { stdio: ["ignore", "pipe", "inherit"] })
-          await once(child.stdout, "data")
+          const lines = createInterface(child.stdout)
+          for (let line = 0; line <= written; line++) await once(lines, "line")
           await sleep(millis)
           child.kill("SIGKILL")
           await once(child, "exit")

@@ -66,6 +66,13 @@ describe("Resampler", () => {
     for (const value of output.subarray(1000, 7000)) assert.ok(Math.abs(value - 0.5) < 1e-9)
   })
 
+  it("gives the same samples when the tables of other ratios have taken the room of its own", () => {
+    const input = tone(48_000, 4800, 0.1)
+    const before = resample(48_000, 16_000, input)
+    for (const rate of [191_996, 191_988]) makeResampler(rate, 16_000)
+    assert.deepEqual(resample(48_000, 16_000, input), before)
+  })
+
   it("refuses ratios whose table would be endless", () => {
     assert.throws(() => makeResampler(44101, 48000), /No resampling from 44101 Hz/)
   })

@@ -31,6 +31,25 @@ describe("WorkerPool", () => {
       assert.deepEqual(order.filter((name) => name.startsWith("a")), ["a1", "a2", "a3", "a4"])
     }))
 
+  it.live("starts no thread before its first job when it is lazy", () =>
+    Effect.gen(function*() {
+      let threads = 0
+      const started = () => threads++
+      process.on("worker", started)
+      const pool = yield* WorkerPool.make<Job, string>({
+        size: 1,
+        entry: new URL("./echoWorker.ts", import.meta.url),
+        workerData: undefined,
+        jobMillisMax: 5000,
+        lazy: true
+      })
+      assert.equal(threads, 0)
+      for (const name of ["first", "second"]) assert.equal(yield* pool.run({}, { name, millis: 0 }), name)
+      yield* Effect.sleep(1)
+      assert.equal(threads, 1)
+      process.off("worker", started)
+    }))
+
   it.live("drops a job that is abandoned before its turn, and counts one that runs until it ends", () =>
     Effect.gen(function*() {
       const pool = yield* make(1)

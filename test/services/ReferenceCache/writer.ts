@@ -1,14 +1,15 @@
-/** Writes clips into a folder for as long as it lives; says "writing" when it is about to. Ended by SIGKILL. */
+/** Writes clips into a folder for as long as it lives; says "writing" when it is about to, a line each. Ended by SIGKILL. */
 import { Effect } from "effect"
 import { createHash, randomBytes } from "node:crypto"
 import * as DiskClips from "../../../src/services/ReferenceCache/DiskClips.ts"
 
 const program = Effect.gen(function*() {
   const disk = yield* DiskClips.make({ folder: process.argv[2]!, bytesMax: 1 << 30 })
-  console.log("writing")
   while (true) {
     const pcm = randomBytes(3_840_000)
-    yield* disk.write(randomBytes(32).toString("hex"), { pcm, sha256: createHash("sha256").update(pcm).digest("hex") })
+    const sha256 = createHash("sha256").update(pcm).digest("hex")
+    console.log("writing")
+    yield* disk.write(randomBytes(32).toString("hex"), { pcm, sha256 })
   }
 })
 

@@ -27,12 +27,8 @@ describe("npm run arrows", () => {
     ["a clock in the domain", "src/domain/A.ts", `import { hrtime } from "node:process"`, "node:process"],
     ["a surface in a service", "src/services/A.ts", `import { x } from "../http/Api.ts"`, "src/http/Api.ts"],
     ["a surface in another", "src/http/A.ts", `import { x } from "../jobs/Pool.ts"`, "src/jobs/Pool.ts"],
-    [
-      "a service in the engine",
-      "src/engine/A.ts",
-      `import { x } from "../services/Voices.ts"`,
-      "src/services/Voices.ts"
-    ],
+    ["an engine in a service", "src/services/A.ts", `import { x } from "../engine/Engine.ts"`, "src/engine/Engine.ts"],
+    ["a surface in the engine", "src/engine/A.ts", `import { x } from "../http/Api.ts"`, "src/http/Api.ts"],
     ["the root", "src/http/A.ts", `import { x } from "../Server.ts"`, "src/Server.ts"],
     ["a test", "src/http/A.ts", `import { x } from "../../test/A.ts"`, "test/A.ts"],
     ["a development tool", "src/http/A.ts", `import { x } from "vitest/node"`, "vitest/node"]

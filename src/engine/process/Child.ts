@@ -1,0 +1,210 @@
+/**
+ * One run of an engine's process, seen from the node: forked, loaded, watched, and killed when its scope closes.
+ *
+ * A process that says nothing while a listener waits, that does not stop a cancelled call, that ends or breaks the
+ * protocol, is lost: it is killed and each of its calls fails. It has none of the node's environment, so none of its
+ * secrets, and a process group of its own, so that a Ctrl-C leaves it to finish its calls.
+ */
+import { Cause, Deferred, Effect, Queue, Schema, type Scope, Stream } from "effect"
+import { type ChildProcess, fork } from "node:child_process"
+import { once } from "node:events"
+import { createInterface } from "node:readline"
+import { InvalidRequest } from "../../domain/Failure.ts"
+import type { PcmChunk } from "../../domain/PcmChunk.ts"
+import type { SynthesizeRequest } from "../../proto/scaiinfer/v1/audio.ts"
+import { EngineFailed } from "../Engine.ts"
+import type { Facts } from "./Model.ts"
+import { type FromProcess, type ToProcess, windowBytes } from "./Protocol.ts"
+
+/** The process is gone, or of no use. `lasting` when starting another soon cannot help. */
+export class ChildLost extends Schema.TaggedError<ChildLost>()("ChildLost", {
+  reason: Schema.String,
+  lasting: Schema.Boolean
+}) {}
+
+export interface ChildOptions {
+  /** A module that calls `host` of `Host.ts`. */
+  readonly entry: URL
+  /** What its `load` is given: plain data. */
+  readonly settings: unknown
+  /** From its start until the model has spoken its probe. */
+  readonly loadMillisMax: number
+  /** Longest silence towards a listener that waits. */
+  readonly quietMillisMax: number
+  /** From a cancellation until the call has ended. */
+  readonly cancelMillisMax: number
+}
+
+/** What a native library prints while it loads is an operator's to read, but not without end. */
+const linesMax = 20
+const lineLengthMax = 300
+
+export const start = (options: ChildOptions): Effect.Effect<Child, never, Scope.Scope> =>
+  Effect.acquireRelease(Effect.sync(() => new Child(options)), (child) => child.end)
+
+interface Call {
+  readonly id: number
+  readonly events: Queue.Queue<PcmChunk, EngineFailed | InvalidRequest | Cause.Done>
+  untakenBytes: number
+  /** Once nobody listens. */
+  overdue?: NodeJS.Timeout
+}
+
+export class Child {
+  readonly loaded = Deferred.makeUnsafe<Facts, ChildLost>()
+  readonly lost = Deferred.makeUnsafe<never, ChildLost>()
+  /** What it prints until it is loaded. What it prints later may quote a text that is spoken, and goes nowhere. */
+  readonly lines: Array<string> = []
+  /** Whether it ever ended a call well. */
+  served = false
+  readonly #options: ChildOptions
+  readonly #process: ChildProcess
+  readonly #closed: Promise<unknown>
+  readonly #calls = new Map<number, Call>()
+  #ids = 0
+  #quiet: NodeJS.Timeout | undefined
+  #isLoaded = false
+  #isLost = false
+
+  constructor(options: ChildOptions) {
+    this.#options = options
+    this.#process = fork(options.entry, {
+      serialization: "advanced",
+      execArgv: ["--disable-warning=ExperimentalWarning"],
+      env: {},
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe", "ipc"]
+    })
+    this.#closed = once(this.#process, "close").catch(() => {})
+    for (const output of [this.#process.stdout!, this.#process.stderr!]) {
+      createInterface({ input: output }).on("line", (line) => this.#print(line))
+    }
+    this.#process.on("message", (message: FromProcess) => this.#hear(message))
+    this.#process.on("error", (cause) => this.#lose(`its process cannot be started: ${cause.message}`))
+    this.#process.on("close", (code, signal) => {
+      this.#lose(`its process ended with ${signal ?? `code ${code}`}${this.#isLoaded ? "" : this.#printed()}`)
+    })
+    this.#quiet = setTimeout(
+      () => this.#lose(`its model did not speak within ${options.loadMillisMax} ms${this.#printed()}`),
+      options.loadMillisMax
+    )
+    this.#send({ type: "load", settings: options.settings })
+  }
+
+  /** Calls that are not over, those that nobody listens to any more included. */
+  readonly running = (): number => this.#calls.size
+
+  readonly speak = (request: SynthesizeRequest): Stream.Stream<PcmChunk, EngineFailed | InvalidRequest> =>
+    Stream.unwrap(Effect.map(
+      Effect.acquireRelease(Effect.sync(() => this.#begin(request)), (call) => Effect.sync(() => this.#leave(call))),
+      (call) => Stream.tap(Stream.fromQueue(call.events), ({ pcm }) => Effect.sync(() => this.#take(call, pcm.length)))
+    ))
+
+  readonly end = Effect.suspend(() => {
+    this.#lose("the node is shutting down")
+    return Effect.promise(() => this.#closed)
+  })
+
+  #begin(request: SynthesizeRequest): Call {
+    const call: Call = { id: ++this.#ids, events: Effect.runSync(Queue.unbounded()), untakenBytes: 0 }
+    this.#calls.set(call.id, call)
+    this.#send({ type: "speak", id: call.id, request })
+    this.#watch()
+    return call
+  }
+
+  #take(call: Call, bytes: number): void {
+    const waited = call.untakenBytes >= windowBytes
+    call.untakenBytes -= bytes
+    this.#send({ type: "taken", id: call.id, bytes })
+    if (waited) this.#watch()
+  }
+
+  #leave(call: Call): void {
+    if (!this.#calls.has(call.id)) return
+    const { cancelMillisMax } = this.#options
+    this.#send({ type: "cancel", id: call.id })
+    call.overdue = setTimeout(
+      () => this.#lose(`it did not stop a cancelled call within ${cancelMillisMax} ms`),
+      cancelMillisMax
+    )
+    this.#watch()
+  }
+
+  #hear(message: FromProcess): void {
+    if (this.#isLost) return
+    if (message.type === "ready") {
+      this.#isLoaded = true
+      Deferred.doneUnsafe(this.loaded, Effect.succeed(message.facts))
+    } else if (message.type === "unusable") {
+      return this.#lose(message.reason, message.lasting)
+    } else {
+      this.#hearCall(message)
+    }
+    this.#watch()
+  }
+
+  #hearCall(message: Extract<FromProcess, { readonly id: number }>): void {
+    const call = this.#calls.get(message.id)
+    if (call === undefined) return
+    if (message.type === "audio") {
+      call.untakenBytes += message.pcm.length
+      if (call.overdue === undefined) Queue.offerUnsafe(call.events, { pcm: message.pcm, words: message.words })
+      return
+    }
+    this.#calls.delete(call.id)
+    clearTimeout(call.overdue)
+    if (message.type === "done") {
+      this.served ||= call.overdue === undefined
+      Queue.endUnsafe(call.events)
+    } else {
+      const failure = message.type === "refused"
+        ? InvalidRequest.field(message.field, message.message)
+        : new EngineFailed({ reason: message.reason })
+      Queue.failCauseUnsafe(call.events, Cause.fail(failure))
+    }
+  }
+
+  /** Starts to count anew, while there is a listener whom the process keeps waiting. */
+  #watch(): void {
+    clearTimeout(this.#quiet)
+    const { quietMillisMax } = this.#options
+    const isAwaited = [...this.#calls.values()].some(({ overdue, untakenBytes }) =>
+      overdue === undefined && untakenBytes < windowBytes
+    )
+    if (!isAwaited) return
+    this.#quiet = setTimeout(() => this.#lose(`it said nothing for ${quietMillisMax} ms`), quietMillisMax)
+  }
+
+  #lose(reason: string, lasting = false): void {
+    if (this.#isLost) return
+    this.#isLost = true
+    clearTimeout(this.#quiet)
+    this.#process.kill("SIGKILL")
+    const failure = Effect.fail(new ChildLost({ reason, lasting }))
+    Deferred.doneUnsafe(this.loaded, failure)
+    Deferred.doneUnsafe(this.lost, failure)
+    const calls = [...this.#calls.values()]
+    this.#calls.clear()
+    for (const { events, overdue } of calls) {
+      clearTimeout(overdue)
+      Queue.failCauseUnsafe(events, Cause.fail(new EngineFailed({ reason })))
+    }
+  }
+
+  /** A process that is gone is noticed when it closes. */
+  #send(message: ToProcess): void {
+    if (this.#process.connected) this.#process.send(message, () => {})
+  }
+
+  #print(line: string): void {
+    if (!this.#isLoaded && this.lines.length < linesMax && line.trim() !== "") {
+      this.lines.push(line.slice(0, lineLengthMax))
+    }
+  }
+
+  /** A library that aborts says why first, and then where. */
+  #printed(): string {
+    return this.lines.length === 0 ? "" : `: ${this.lines.join("; ").slice(0, lineLengthMax)}`
+  }
+}

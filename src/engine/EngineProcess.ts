@@ -102,7 +102,7 @@ export class EngineProcess implements Engine {
   /** One process after another, without end. */
   readonly live: Effect.Effect<never> = Effect.suspend(() =>
     this.#run().pipe(
-      Effect.catch((lost) => this.#lose(lost)),
+      Effect.catch((lost) => this.#pause(lost)),
       Effect.forever
     )
   )
@@ -127,23 +127,28 @@ export class EngineProcess implements Engine {
       yield* Effect.logInfo("engine ready", { engine: this.name, model: facts.model, version: facts.modelVersion })
       Deferred.doneUnsafe(this.#firstStart, Effect.void)
       return yield* Deferred.await(child.lost)
-    }).pipe(Effect.scoped)
+    }).pipe(Effect.tapError((lost) => Effect.sync(() => this.#note(lost))), Effect.scoped)
   }
 
-  #lose({ lasting, reason }: ChildLost): Effect.Effect<void> {
-    return Effect.gen({ self: this }, function*() {
-      if (this.#child === undefined) this.#failedLoads++
-      if (this.#child?.served) this.#losses = 0
-      this.#child = undefined
-      const isFailed = lasting || this.#failedLoads >= loadsMax
-      this.state = isFailed ? EngineState.FAILED : EngineState.LOADING
-      this.stateReason = reason
-      Deferred.doneUnsafe(this.#firstStart, Effect.void)
-      const first = this.#options.restartMillisMin ?? restartMillisMinDefault
-      const again = isFailed ? restartMillisMax : Math.min(first * 2 ** this.#losses, restartMillisMax)
-      this.#losses++
-      yield* Effect.logError("engine lost", { engine: this.name, reason, againMillis: again })
-      yield* Effect.sleep(again)
-    })
+  /** At once, while what is left of the process is still ending. */
+  #note({ lasting, reason }: ChildLost): void {
+    if (this.#child === undefined) this.#failedLoads++
+    if (this.#child?.served) this.#losses = 0
+    this.#child = undefined
+    this.state = lasting || this.#failedLoads >= loadsMax ? EngineState.FAILED : EngineState.LOADING
+    this.stateReason = reason
+    Deferred.doneUnsafe(this.#firstStart, Effect.void)
+  }
+
+  #pause({ reason }: ChildLost): Effect.Effect<void> {
+    const { name, restartMillisMin = restartMillisMinDefault } = this.#options
+    const againMillis = this.state === EngineState.FAILED
+      ? restartMillisMax
+      : Math.min(restartMillisMin * 2 ** this.#losses, restartMillisMax)
+    this.#losses++
+    return Effect.andThen(
+      Effect.logError("engine lost", { engine: name, reason, againMillis }),
+      Effect.sleep(againMillis)
+    )
   }
 }

@@ -8,7 +8,12 @@ export class EngineNotLoaded extends Error {
   readonly _tag = "EngineNotLoaded"
 }
 
-export type Refusal = InvalidRequest | EngineFailed | NodeFull | NodeDraining | EngineNotLoaded
+/** It has not begun: another node may be able to. */
+export class EngineNotReady extends Error {
+  readonly _tag = "EngineNotReady"
+}
+
+export type Refusal = InvalidRequest | EngineFailed | NodeFull | NodeDraining | EngineNotLoaded | EngineNotReady
 
 export interface Status {
   readonly code: status
@@ -26,6 +31,8 @@ export const statusOf = (refusal: Refusal): Status => {
       }
     case "EngineNotLoaded":
       return { code: status.NOT_FOUND, details: "engine: not loaded on this node" }
+    case "EngineNotReady":
+      return { code: status.UNAVAILABLE, details: refusal.message }
     case "NodeDraining":
       return draining
     case "NodeFull": {

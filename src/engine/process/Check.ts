@@ -5,27 +5,29 @@ import type { Facts } from "./Model.ts"
 
 /** Why no node with this model can speak it; `undefined` when one can. */
 export const refusal = (request: SynthesizeRequest, facts: Facts): InvalidRequest | undefined =>
-  languageRefusal(request.language, facts) ?? voiceRefusal(request, facts)
+  languageRefusal("engine", request.language, facts.languages) ?? voiceRefusal(request, facts)
 
 /** A region or script behind the language does not matter. */
-const languageRefusal = (language: string, { languages }: Facts): InvalidRequest | undefined => {
+const languageRefusal = (
+  who: "engine" | "voice",
+  language: string,
+  languages: ReadonlyArray<string>
+): InvalidRequest | undefined => {
   const [primary = ""] = language.toLowerCase().split(/[-_]/u)
   return primary === "" || languages.length === 0 || languages.includes(primary)
     ? undefined
-    : InvalidRequest.field("language", `this engine speaks ${listed(languages)}`)
+    : InvalidRequest.field("language", `this ${who} speaks ${listed(languages)}`)
 }
 
-const voiceRefusal = ({ voice }: SynthesizeRequest, facts: Facts): InvalidRequest | undefined => {
+const voiceRefusal = ({ language, voice }: SynthesizeRequest, facts: Facts): InvalidRequest | undefined => {
   switch (voice?.$case) {
-    case "presetVoice":
-      return facts.presets.some(({ name }) => name === voice.value)
-        ? undefined
-        : InvalidRequest.field(
-          "voice",
-          facts.presets.length === 0
-            ? "this engine has no presets: it follows a reference"
-            : `no preset of that name; there are ${listed(facts.presets.map(({ name }) => name))}`
-        )
+    case "presetVoice": {
+      if (facts.presets.length === 0) break
+      const preset = facts.presets.find(({ name }) => name === voice.value)
+      if (preset !== undefined) return languageRefusal("voice", language, preset.languages)
+      const names = facts.presets.map(({ name }) => name)
+      return InvalidRequest.field("voice", `no preset of that name; there are ${listed(names)}`)
+    }
     case "reference":
       if (facts.abilities.cloning === Cloning.UNSPECIFIED) break
       return facts.transcriptNeeded && voice.value.transcript.trim() === ""

@@ -107,6 +107,10 @@ export class Child {
 
   #begin(request: SynthesizeRequest): Call {
     const call: Call = { id: ++this.#ids, events: Effect.runSync(Queue.unbounded()), untakenBytes: 0 }
+    if (this.#isLost) {
+      Queue.failCauseUnsafe(call.events, Cause.fail(new EngineFailed({ reason: "its process is gone" })))
+      return call
+    }
     this.#calls.set(call.id, call)
     this.#send({ type: "speak", id: call.id, request })
     this.#watch()

@@ -204,17 +204,24 @@ describe("an engine in its own process", () => {
       ["empty", /no audio/u]
     ] as const
   ) {
-    it.live(`is FAILED with the reason after three loads that ${load}`, () =>
+    it.live(`says why its model cannot be used when loading it means to ${load}`, () =>
       Effect.gen(function*() {
         const engine = yield* make({ load }, { loadMillisMax: load === "hang" ? 500 : 5000 })
-        const failure = yield* Effect.flip(speak(engine, "hello"))
-        assert.match(failure.message, reason)
-        assert.equal(engine.state, LOADING)
-        yield* until(() => engine.state === FAILED)
+        assert.match((yield* Effect.flip(speak(engine, "hello"))).message, reason)
+        assert.deepEqual([engine.state, engine.running()], [LOADING, 0])
         assert.match(engine.stateReason, reason)
-        assert.equal(children().length, 0)
       }))
   }
+
+  it.live("is FAILED after three models in a row that cannot be used", () =>
+    Effect.gen(function*() {
+      const engine = yield* make({ load: "mute" })
+      yield* Effect.flip(speak(engine, "hello"))
+      assert.equal(engine.state, LOADING)
+      yield* until(() => engine.state === FAILED)
+      assert.match(engine.stateReason, /silence/u)
+      yield* until(() => children().length === 0)
+    }))
 
   it.live("is FAILED at once when trying again cannot help", () =>
     Effect.gen(function*() {

@@ -207,8 +207,8 @@ export class Child {
     }
   }
 
-  /** A library that aborts says why first, and then where. */
+  /** A library that aborts says why in its first lines, and then where. */
   #printed(): string {
-    return this.lines.length === 0 ? "" : `: ${this.lines.join("; ").slice(0, lineLengthMax)}`
+    return this.lines.length === 0 ? "" : `: ${this.lines.slice(0, 2).join("; ")}`
   }
 }

@@ -82,7 +82,7 @@ export class EngineProcess implements Engine {
     return this.#facts.presets
   }
 
-  readonly running = (): number => this.#child?.running() ?? 0
+  readonly running = (): number => this.#child?.calls.size() ?? 0
 
   readonly speak = Effect.fnUntraced({ self: this }, function*(this: EngineProcess, request: SynthesizeRequest) {
     yield* Deferred.await(this.#firstStart).pipe(Effect.timeoutOption(this.#options.firstWaitMillis))
@@ -95,7 +95,7 @@ export class EngineProcess implements Engine {
       ignoredParams: ignored(request, facts),
       deterministic: facts.deterministic,
       // The call may have waited for its turn while the process was lost.
-      audio: Stream.suspend(() => this.#child?.speak(request) ?? Stream.fail(this.#notReady()))
+      audio: Stream.suspend(() => this.#child?.calls.speak(request) ?? Stream.fail(this.#notReady()))
     } satisfies Speech
   })
 
@@ -133,7 +133,7 @@ export class EngineProcess implements Engine {
   /** At once, while what is left of the process is still ending. */
   #note({ lasting, reason }: ChildLost): void {
     if (this.#child === undefined) this.#failedLoads++
-    if (this.#child?.served) this.#losses = 0
+    if (this.#child?.calls.served) this.#losses = 0
     this.#child = undefined
     this.state = lasting || this.#failedLoads >= loadsMax ? EngineState.FAILED : EngineState.LOADING
     this.stateReason = reason

@@ -1,6 +1,6 @@
 /** An engine in a process of its own, with every way that such a process can break: real processes, a scripted model. */
-import { describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Scope, Stream } from "effect"
+import { describe, it, layer } from "@effect/vitest"
+import { Context, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
 import assert from "node:assert/strict"
 import { execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
@@ -18,7 +18,7 @@ const make = (settings: Script = {}, changes: Partial<EngineProcess.EngineProces
     entry: new URL("./scriptedChild.ts", import.meta.url),
     settings,
     loadMillisMax: 5000,
-    quietMillisMax: 600,
+    quietMillisMax: 3000,
     cancelMillisMax: 600,
     firstWaitMillis: 5000,
     restartMillisMin: 20,
@@ -26,6 +26,10 @@ const make = (settings: Script = {}, changes: Partial<EngineProcess.EngineProces
   })
 
 type Engine = EngineProcess.EngineProcess
+class Scripted extends Context.Service<Scripted, Engine>()("test/Scripted") {
+  /** Nothing that happens to it loses its process. */
+  static readonly layer = Layer.effect(Scripted, make({}, { quietMillisMax: 1000, cancelMillisMax: 3000 }))
+}
 
 const request = (text: string, changes: Partial<SynthesizeRequest> = {}): SynthesizeRequest => ({
   requestId: "test",
@@ -55,10 +59,10 @@ const children = () =>
   execFileSync("ps", ["--ppid", String(process.pid), "-o", "pid=,args="], { encoding: "utf8" })
     .split("\n").filter((line) => line.includes("scriptedChild")).map((line) => Number.parseInt(line))
 
-describe("an engine in its own process", () => {
-  it.live("is LOADING, waits with its first call, then is READY with the facts of its model", () =>
+layer(Scripted.layer, { excludeTestServices: true })("an engine in its own process", (it) => {
+  it.effect("is LOADING, waits with its first call, then is READY with the facts of its model", () =>
     Effect.gen(function*() {
-      const engine = yield* make()
+      const engine = yield* Scripted
       assert.deepEqual([engine.state, engine.presets.length], [LOADING, 0])
       const chunks = yield* speak(engine, "hello there")
       assert.deepEqual([engine.state, engine.stateReason], [READY, ""])
@@ -71,9 +75,9 @@ describe("an engine in its own process", () => {
       assert.equal(engine.running(), 0)
     }))
 
-  it.live("cuts the warm-up, names what it ignores, and refuses what its model cannot speak", () =>
+  it.effect("cuts the warm-up, names what it ignores, and refuses what its model cannot speak", () =>
     Effect.gen(function*() {
-      const engine = yield* make()
+      const engine = yield* Scripted
       const params = { warmupTrimMs: 130, speed: 1, seed: 7, instructions: "softly" }
       const spoken = yield* engine.speak(request("one two", { params }))
       assert.deepEqual([spoken.ignoredParams, spoken.sampleRate], [["instructions", "seed"], 16000])
@@ -105,9 +109,9 @@ describe("an engine in its own process", () => {
       assert.equal(millisOf(yield* speak(engine, "hello", { language: "en-GB" })), 100)
     }))
 
-  it.live("makes no more than its window and one piece for a listener who does not listen, and does not call that a hang", () =>
+  it.effect("makes no more than a listener takes, serves others meanwhile, and does not call it a hang", () =>
     Effect.gen(function*() {
-      const engine = yield* make()
+      const engine = yield* Scripted
       let chunks = 0
       const fiber = yield* speech(engine, "megabyte ".repeat(20).trim()).pipe(
         Stream.runForEach(() => {
@@ -119,13 +123,16 @@ describe("an engine in its own process", () => {
       yield* until(() => chunks === 1)
       yield* Effect.sleep("1200 millis")
       assert.deepEqual([engine.state, engine.running()], [READY, 1])
+      const report = (yield* speak(engine, "report")).flatMap(({ words }) => words)
+      // One is taken, and one waits.
+      assert.deepEqual(report.map(({ text }) => text), ["2"])
       yield* Fiber.join(fiber)
       assert.equal(chunks, 20)
     }))
 
-  it.live("fails the call whose model breaks, and no other", () =>
+  it.effect("fails the call whose model breaks, and no other", () =>
     Effect.gen(function*() {
-      const engine = yield* make()
+      const engine = yield* Scripted
       const [broken, other] = yield* Effect.all([
         Effect.flip(speak(engine, "one break")),
         speak(engine, "one slow two")
@@ -135,6 +142,18 @@ describe("an engine in its own process", () => {
       assert.equal(engine.state, READY)
     }))
 
+  it.effect("stops inside the process when nobody listens any more", () =>
+    Effect.gen(function*() {
+      const engine = yield* Scripted
+      const first = yield* Stream.runHead(speech(engine, "slow ".repeat(50).trim()))
+      assert.equal(first._tag, "Some")
+      assert.equal(engine.running(), 1)
+      yield* until(() => engine.running() === 0, 500)
+      assert.equal(engine.state, READY)
+    }))
+})
+
+describe("a process that is lost", () => {
   for (
     const [how, reason] of [
       ["exit", /its process ended with code 3/u],
@@ -144,7 +163,7 @@ describe("an engine in its own process", () => {
   ) {
     it.live(`fails the calls of a process that ${how}s, says why, and speaks again`, () =>
       Effect.gen(function*() {
-        const engine = yield* make({}, { restartMillisMin: 300 })
+        const engine = yield* make({}, { restartMillisMin: 300, quietMillisMax: 600 })
         yield* speak(engine, "warm")
         const began = performance.now()
         const failure = yield* Effect.flip(speak(engine, `one ${how}`))
@@ -172,16 +191,6 @@ describe("an engine in its own process", () => {
       assert.equal(engine.running(), 0)
       yield* until(() => engine.state === READY)
       assert.equal(millisOf(yield* speak(engine, "hello")), 100)
-    }))
-
-  it.live("stops inside the process when nobody listens any more", () =>
-    Effect.gen(function*() {
-      const engine = yield* make()
-      const first = yield* Stream.runHead(speech(engine, "slow ".repeat(50).trim()))
-      assert.equal(first._tag, "Some")
-      assert.equal(engine.running(), 1)
-      yield* until(() => engine.running() === 0, 500)
-      assert.equal(engine.state, READY)
     }))
 
   it.live("kills a process that does not stop", () =>

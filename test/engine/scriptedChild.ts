@@ -17,6 +17,9 @@ const block = () => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 
 
 const word = (text: string) => [{ text, start: 0, end: sampleRate / 20 }]
 
+/** How many were made since it started. */
+let megabytes = 0
+
 const pieceOf = (text: string, script: Script): Piece => {
   switch (text) {
     case "exit":
@@ -42,7 +45,12 @@ const pieceOf = (text: string, script: Script): Piece => {
     case "nothing":
       return () => {}
     case "megabyte":
-      return (out) => void out.audio(new Int16Array(512 * 1024).fill(1000))
+      return (out) => {
+        megabytes++
+        out.audio(new Int16Array(512 * 1024).fill(1000))
+      }
+    case "report":
+      return (out) => void out.audio(tone(), word(`${megabytes}`))
     case "slow":
       return async (out) => {
         await new Promise((resolve) => setTimeout(resolve, 100))

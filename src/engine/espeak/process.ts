@@ -42,7 +42,7 @@ const load = async (settings: Settings): Promise<Model> => {
       modelVersion: version,
       languages: [...new Set(voices.flatMap(({ languages }) => languages))].sort(),
       abilities: { cloning: Cloning.UNSPECIFIED, design: false, nativeWordTimes: true, streaming: true },
-      presets: voices.map(({ identifier: _, ...preset }) => preset),
+      presets: voices,
       sampleRate,
       // It dithers, and goes on from wherever it last was.
       deterministic: false,

@@ -5,16 +5,13 @@
  * protocol, is lost: it is killed and each of its calls fails. It has none of the node's environment, so none of its
  * secrets, and a process group of its own, so that a Ctrl-C leaves it to finish its calls.
  */
-import { Cause, Deferred, Effect, Queue, Schema, type Scope, Stream } from "effect"
+import { Deferred, Effect, Schema, type Scope } from "effect"
 import { type ChildProcess, fork } from "node:child_process"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
-import { InvalidRequest } from "../../domain/Failure.ts"
-import type { PcmChunk } from "../../domain/PcmChunk.ts"
-import type { SynthesizeRequest } from "../../proto/scaiinfer/v1/audio.ts"
-import { EngineFailed } from "../Engine.ts"
+import { IncomingCalls } from "./IncomingCalls.ts"
 import type { Facts } from "./Model.ts"
-import { type FromProcess, type ToProcess, windowBytes } from "./Protocol.ts"
+import type { FromProcess, ToProcess } from "./Protocol.ts"
 
 /** The process is gone, or of no use. `lasting` when starting another soon cannot help. */
 export class ChildLost extends Schema.TaggedError<ChildLost>()("ChildLost", {
@@ -42,32 +39,28 @@ const lineLengthMax = 300
 export const start = (options: ChildOptions): Effect.Effect<Child, never, Scope.Scope> =>
   Effect.acquireRelease(Effect.sync(() => new Child(options)), (child) => child.end)
 
-interface Call {
-  readonly id: number
-  readonly events: Queue.Queue<PcmChunk, EngineFailed | InvalidRequest | Cause.Done>
-  untakenBytes: number
-  /** Once nobody listens. */
-  overdue?: NodeJS.Timeout
-}
-
 export class Child {
   readonly loaded = Deferred.makeUnsafe<Facts, ChildLost>()
   readonly lost = Deferred.makeUnsafe<never, ChildLost>()
   /** What it prints until it is loaded. What it prints later may quote a text that is spoken, and goes nowhere. */
   readonly lines: Array<string> = []
-  /** Whether it ever ended a call well. */
-  served = false
+  readonly calls: IncomingCalls
   readonly #options: ChildOptions
   readonly #process: ChildProcess
   readonly #closed: Promise<unknown>
-  readonly #calls = new Map<number, Call>()
-  #ids = 0
   #quiet: NodeJS.Timeout | undefined
   #isLoaded = false
   #isLost = false
 
   constructor(options: ChildOptions) {
     this.#options = options
+    const { cancelMillisMax } = options
+    this.calls = new IncomingCalls({
+      send: (message) => this.#send(message),
+      changed: () => this.#watch(),
+      cancelMillisMax,
+      overdue: () => this.#lose(`it did not stop a cancelled call within ${cancelMillisMax} ms`)
+    })
     this.#process = fork(options.entry, {
       serialization: "advanced",
       execArgv: ["--disable-warning=ExperimentalWarning"],
@@ -91,49 +84,10 @@ export class Child {
     this.#send({ type: "load", settings: options.settings })
   }
 
-  /** Calls that are not over, those that nobody listens to any more included. */
-  readonly running = (): number => this.#calls.size
-
-  readonly speak = (request: SynthesizeRequest): Stream.Stream<PcmChunk, EngineFailed | InvalidRequest> =>
-    Stream.unwrap(Effect.map(
-      Effect.acquireRelease(Effect.sync(() => this.#begin(request)), (call) => Effect.sync(() => this.#leave(call))),
-      (call) => Stream.tap(Stream.fromQueue(call.events), ({ pcm }) => Effect.sync(() => this.#take(call, pcm.length)))
-    ))
-
   readonly end = Effect.suspend(() => {
     this.#lose("the node is shutting down")
     return Effect.promise(() => this.#closed)
   })
-
-  #begin(request: SynthesizeRequest): Call {
-    const call: Call = { id: ++this.#ids, events: Effect.runSync(Queue.unbounded()), untakenBytes: 0 }
-    if (this.#isLost) {
-      Queue.failCauseUnsafe(call.events, Cause.fail(new EngineFailed({ reason: "its process is gone" })))
-      return call
-    }
-    this.#calls.set(call.id, call)
-    this.#send({ type: "speak", id: call.id, request })
-    this.#watch()
-    return call
-  }
-
-  #take(call: Call, bytes: number): void {
-    const waited = call.untakenBytes >= windowBytes
-    call.untakenBytes -= bytes
-    this.#send({ type: "taken", id: call.id, bytes })
-    if (waited) this.#watch()
-  }
-
-  #leave(call: Call): void {
-    if (!this.#calls.has(call.id)) return
-    const { cancelMillisMax } = this.#options
-    this.#send({ type: "cancel", id: call.id })
-    call.overdue = setTimeout(
-      () => this.#lose(`it did not stop a cancelled call within ${cancelMillisMax} ms`),
-      cancelMillisMax
-    )
-    this.#watch()
-  }
 
   #hear(message: FromProcess): void {
     if (this.#isLost) return
@@ -143,40 +97,16 @@ export class Child {
     } else if (message.type === "unusable") {
       return this.#lose(message.reason, message.lasting)
     } else {
-      this.#hearCall(message)
+      this.calls.hear(message)
     }
     this.#watch()
-  }
-
-  #hearCall(message: Extract<FromProcess, { readonly id: number }>): void {
-    const call = this.#calls.get(message.id)
-    if (call === undefined) return
-    if (message.type === "audio") {
-      call.untakenBytes += message.pcm.length
-      if (call.overdue === undefined) Queue.offerUnsafe(call.events, { pcm: message.pcm, words: message.words })
-      return
-    }
-    this.#calls.delete(call.id)
-    clearTimeout(call.overdue)
-    if (message.type === "done") {
-      this.served ||= call.overdue === undefined
-      Queue.endUnsafe(call.events)
-    } else {
-      const failure = message.type === "refused"
-        ? InvalidRequest.field(message.field, message.message)
-        : new EngineFailed({ reason: message.reason })
-      Queue.failCauseUnsafe(call.events, Cause.fail(failure))
-    }
   }
 
   /** Starts to count anew, while there is a listener whom the process keeps waiting. */
   #watch(): void {
     clearTimeout(this.#quiet)
+    if (!this.calls.isAwaited()) return
     const { quietMillisMax } = this.#options
-    const isAwaited = [...this.#calls.values()].some(({ overdue, untakenBytes }) =>
-      overdue === undefined && untakenBytes < windowBytes
-    )
-    if (!isAwaited) return
     this.#quiet = setTimeout(() => this.#lose(`it said nothing for ${quietMillisMax} ms`), quietMillisMax)
   }
 
@@ -188,12 +118,7 @@ export class Child {
     const failure = Effect.fail(new ChildLost({ reason, lasting }))
     Deferred.doneUnsafe(this.loaded, failure)
     Deferred.doneUnsafe(this.lost, failure)
-    const calls = [...this.#calls.values()]
-    this.#calls.clear()
-    for (const { events, overdue } of calls) {
-      clearTimeout(overdue)
-      Queue.failCauseUnsafe(events, Cause.fail(new EngineFailed({ reason })))
-    }
+    this.calls.lose(reason)
   }
 
   /** A process that is gone is noticed when it closes. */

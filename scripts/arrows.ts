@@ -118,8 +118,9 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
   }
   const manifest = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as {
     readonly dependencies: Record<string, string>
+    readonly optionalDependencies: Record<string, string>
   }
-  const lines = check(sources, Object.keys(manifest.dependencies))
+  const lines = check(sources, Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies }))
   for (const line of lines) console.error(line)
   if (lines.length === 0) console.log(`${sources.size} files, every arrow points down`)
   else process.exitCode = 1

@@ -2,6 +2,7 @@
 import { Effect, Layer, Option } from "effect"
 import { availableParallelism, hostname } from "node:os"
 import { Config } from "../Config.ts"
+import * as Engines from "../engine/Engines.ts"
 import { NodeProgram } from "../engine/NodeProgram.ts"
 import * as Telemetry from "../Telemetry.ts"
 
@@ -17,11 +18,10 @@ export const node = (flags: { readonly listen: Option.Option<string>; readonly e
     const [host = "127.0.0.1", port = "0"] = Option.getOrElse(flags.listen, () => settings.nodeAddress).split(
       /:(?=\d+$)/u
     )
-    const program = NodeProgram.layer({
+    const program = NodeProgram.layerEngines({
       host,
       port: Number(port),
       nodeId: flags.embedded ? "embedded" : `${hostname()}:${port === "0" ? process.pid : port}`,
-      workers: availableParallelism(),
       capacity: settings.nodeCapacity,
       queue: settings.nodeCapacity,
       drainMillis: settings.drainMs,
@@ -30,7 +30,7 @@ export const node = (flags: { readonly listen: Option.Option<string>; readonly e
         advertise: settings.nodeAdvertise,
         token: settings.nodeToken
       }
-    })
+    }, Engines.load(settings, availableParallelism()))
     yield* Effect.gen(function*() {
       const { address } = yield* NodeProgram
       process.stdout.write(`${JSON.stringify({ address })}\n`)

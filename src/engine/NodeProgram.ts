@@ -1,5 +1,5 @@
 /**
- * A node: `AudioService` over gRPC in front of the engines loaded here. The embedded default loads Flite alone.
+ * A node: `AudioService` over gRPC in front of the engines loaded here (see `Engines.ts`). The default is Flite alone.
  *
  * It listens before its engine is ready; the first call waits for that. When its scope closes it refuses new calls with
  * UNAVAILABLE, tells the gateways that it announced itself to, lets its own finish up to `drainMillis`, cancels the rest,

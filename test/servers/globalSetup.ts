@@ -8,6 +8,7 @@ import { randomBytes } from "node:crypto"
 import type { TestProject } from "vitest/node"
 import "./inject.ts"
 import { startMariadb } from "./Mariadb.ts"
+import { ensureEspeak } from "./Optional.ts"
 import { ensurePrograms } from "./Programs.ts"
 import { startRedis } from "./Redis.ts"
 import { startS3 } from "./S3.ts"
@@ -15,7 +16,7 @@ import { startS3 } from "./S3.ts"
 type Stop = () => Promise<void>
 
 export default async (project: TestProject): Promise<Stop> => {
-  await ensurePrograms()
+  await Promise.all([ensurePrograms(), ensureEspeak()])
   const runName = `scaispeak_test_${randomBytes(3).toString("hex")}`
   project.provide("runName", runName)
   const started = await Promise.allSettled([

@@ -11,6 +11,7 @@ import type { PcmChunk } from "../../domain/PcmChunk.ts"
 import {
   type AudioServiceServer,
   AudioServiceService,
+  EngineState,
   type GetInfoRequest,
   type GetInfoResponse,
   type ListVoicesRequest,
@@ -22,7 +23,7 @@ import { makeCutter } from "../Chunks.ts"
 import type { Engine } from "../Engine.ts"
 import type { Admission } from "./Admission.ts"
 import type { References } from "./References.ts"
-import { broken, draining, EngineNotLoaded, type Refusal, type Status, statusOf } from "./Status.ts"
+import { broken, draining, EngineNotLoaded, EngineNotReady, type Refusal, type Status, statusOf } from "./Status.ts"
 
 type Call = ServerWritableStream<SynthesizeRequest, SynthesizeEvent>
 
@@ -85,7 +86,7 @@ export const make = (options: AudioServerOptions): AudioServiceServer => ({
     reply: sendUnaryData<ListVoicesResponse>
   ) =>
     reply(null, {
-      voices: options.engines.flatMap((engine) =>
+      voices: options.engines.filter(({ state }) => state === EngineState.READY).flatMap((engine) =>
         engine.presets.map(({ description, displayName, gender, languages, name, styleTags }) => ({
           engine: engine.name,
           name,
@@ -105,7 +106,12 @@ const synthesize = Effect.fnUntraced(function*(options: AudioServerOptions, call
   const engine = engineOf(options.engines, request.engine)
   if (engine === undefined) return yield* Effect.fail(new EngineNotLoaded())
   yield* checkParams(request)
-  const speech = yield* engine.speak(yield* options.references.fill(request))
+  const speech = yield* engine.speak(yield* options.references.fill(request)).pipe(
+    Effect.catchTag(
+      "EngineFailed",
+      ({ reason }) => Effect.fail(new EngineNotReady(`engine ${engine.name} is not ready: ${reason}`))
+    )
+  )
   yield* options.admission.admit(Effect.gen(function*() {
     yield* write(call, {
       $case: "header",

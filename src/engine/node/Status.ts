@@ -9,7 +9,19 @@ export class EngineNotLoaded extends Error {
   readonly _tag = "EngineNotLoaded"
 }
 
-export type Refusal = InvalidRequest | EngineFailed | NodeFull | NodeDraining | EngineNotLoaded | ReferenceNotHeld
+/** It has not begun: another node may be able to. */
+export class EngineNotReady extends Error {
+  readonly _tag = "EngineNotReady"
+}
+
+export type Refusal =
+  | InvalidRequest
+  | EngineFailed
+  | NodeFull
+  | NodeDraining
+  | EngineNotLoaded
+  | EngineNotReady
+  | ReferenceNotHeld
 
 export interface Status {
   readonly code: status
@@ -29,6 +41,8 @@ export const statusOf = (refusal: Refusal): Status => {
       return { code: status.NOT_FOUND, details: "engine: not loaded on this node" }
     case "ReferenceNotHeld":
       return { code: status.FAILED_PRECONDITION, details: "reference: not held here" }
+    case "EngineNotReady":
+      return { code: status.UNAVAILABLE, details: refusal.message }
     case "NodeDraining":
       return draining
     case "NodeFull": {

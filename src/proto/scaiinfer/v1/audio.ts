@@ -1735,8 +1735,8 @@ export const AudioServiceService = {
    *
    * Status codes: INVALID_ARGUMENT for a request that no node of this engine can speak (unknown preset voice,
    * unsupported language or script; the message says which), RESOURCE_EXHAUSTED when the node is full (queue depth in
-   * the trailer "scaiinfer-queued"), UNAVAILABLE while it drains, NOT_FOUND for an engine that is not loaded,
-   * FAILED_PRECONDITION for a reference that is named without its samples and is not held here: send it whole.
+   * the trailer "scaiinfer-queued"), UNAVAILABLE while it drains or the engine is not ready, NOT_FOUND for an engine
+   * that is not loaded, FAILED_PRECONDITION for a reference that is named without its samples and is not held here: send it whole.
    */
   synthesize: {
     path: "/scaiinfer.v1.AudioService/Synthesize" as const,
@@ -1757,7 +1757,7 @@ export const AudioServiceService = {
     responseSerialize: (value: GetInfoResponse): Buffer => Buffer.from(GetInfoResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetInfoResponse => GetInfoResponse.decode(value),
   },
-  /** The preset voices of every loaded engine. */
+  /** The preset voices of every engine that is ready. */
   listVoices: {
     path: "/scaiinfer.v1.AudioService/ListVoices" as const,
     requestStream: false as const,
@@ -1775,13 +1775,13 @@ export interface AudioServiceServer extends UntypedServiceImplementation {
    *
    * Status codes: INVALID_ARGUMENT for a request that no node of this engine can speak (unknown preset voice,
    * unsupported language or script; the message says which), RESOURCE_EXHAUSTED when the node is full (queue depth in
-   * the trailer "scaiinfer-queued"), UNAVAILABLE while it drains, NOT_FOUND for an engine that is not loaded,
-   * FAILED_PRECONDITION for a reference that is named without its samples and is not held here: send it whole.
+   * the trailer "scaiinfer-queued"), UNAVAILABLE while it drains or the engine is not ready, NOT_FOUND for an engine
+   * that is not loaded, FAILED_PRECONDITION for a reference that is named without its samples and is not held here: send it whole.
    */
   synthesize: handleServerStreamingCall<SynthesizeRequest, SynthesizeEvent>;
   /** What this node can do and how busy it is. */
   getInfo: handleUnaryCall<GetInfoRequest, GetInfoResponse>;
-  /** The preset voices of every loaded engine. */
+  /** The preset voices of every engine that is ready. */
   listVoices: handleUnaryCall<ListVoicesRequest, ListVoicesResponse>;
 }
 
@@ -1791,8 +1791,8 @@ export interface AudioServiceClient extends Client {
    *
    * Status codes: INVALID_ARGUMENT for a request that no node of this engine can speak (unknown preset voice,
    * unsupported language or script; the message says which), RESOURCE_EXHAUSTED when the node is full (queue depth in
-   * the trailer "scaiinfer-queued"), UNAVAILABLE while it drains, NOT_FOUND for an engine that is not loaded,
-   * FAILED_PRECONDITION for a reference that is named without its samples and is not held here: send it whole.
+   * the trailer "scaiinfer-queued"), UNAVAILABLE while it drains or the engine is not ready, NOT_FOUND for an engine
+   * that is not loaded, FAILED_PRECONDITION for a reference that is named without its samples and is not held here: send it whole.
    */
   synthesize(request: SynthesizeRequest, options?: Partial<CallOptions>): ClientReadableStream<SynthesizeEvent>;
   synthesize(
@@ -1816,7 +1816,7 @@ export interface AudioServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetInfoResponse) => void,
   ): ClientUnaryCall;
-  /** The preset voices of every loaded engine. */
+  /** The preset voices of every engine that is ready. */
   listVoices(
     request: ListVoicesRequest,
     callback: (error: ServiceError | null, response: ListVoicesResponse) => void,

@@ -17,8 +17,9 @@ export interface Base {
   readonly f0Hz: number
   /** dB in each mel band, as in {@link Profile}. */
   readonly envelopeDb: ArrayLike<number>
-  /** dB of mismatch that the voice is worth: a clearer one may fit a little worse. */
-  readonly handicapDb: number
+  /** How far it may be warped, hundredths: beyond, it is not understood. */
+  readonly warpPercentMin: number
+  readonly warpPercentMax: number
 }
 
 export interface Match {
@@ -27,22 +28,20 @@ export interface Match {
   readonly warpPercent: number
 }
 
-/** Hundredths; a child's vocal tract against a large man's spans 0.8 to 1.26. */
-export const warpPercentMin = 80
-export const warpPercentMax = 126
 /** Where formants lie, and most clips reach. */
 const compareHzMin = 200
 const compareHzMax = 5000
 /** A band that is further off is missing from the clip, not different; dB. */
 const differenceDbMax = 12
-/** dB of mismatch that an octave of pitch shift is worth, for a voice sounds strained far from its own. */
-const strainDb = 2
+/** dB of mismatch that an octave of pitch shift is worth, and one of warp: a voice sounds strained far from its own. */
+const pitchStrainDb = 3
+const warpStrainDb = 2
 
 /** The best of `bases`, of which there is one at least. */
 export const match = (target: Profile, bases: ReadonlyArray<Base>): Match => {
   const candidates = bases.flatMap((base) =>
-    Array.from({ length: warpPercentMax - warpPercentMin + 1 }, (_, i) => {
-      const warpPercent = warpPercentMin + i
+    Array.from({ length: base.warpPercentMax - base.warpPercentMin + 1 }, (_, i) => {
+      const warpPercent = base.warpPercentMin + i
       return { base, warpPercent, cost: costOf(target, base, warpPercent) }
     })
   )
@@ -52,8 +51,9 @@ export const match = (target: Profile, bases: ReadonlyArray<Base>): Match => {
 /** dB. */
 const costOf = (target: Profile, base: Base, warpPercent: number): number => {
   const warp = warpPercent / 100
-  const strain = Math.abs(Math.log2(target.f0Hz / warp / base.f0Hz))
-  return mismatch(target.envelopeDb, base.envelopeDb, warp) + strainDb * strain + base.handicapDb
+  const octaves = Math.abs(Math.log2(target.f0Hz / warp / base.f0Hz))
+  const strain = pitchStrainDb * octaves + warpStrainDb * Math.abs(Math.log2(warp))
+  return mismatch(target.envelopeDb, base.envelopeDb, warp) + strain
 }
 
 const compared = Array.from({ length: bandCount }, (_, band) => band).filter((band) =>

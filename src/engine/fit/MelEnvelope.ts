@@ -73,7 +73,7 @@ export const melEnvelope = (samples: Float64Array, sampleRate: number): MelEnvel
   const meanDb = new Float64Array(bandCount)
   const count = heard.filter(Boolean).length
   frames.forEach((frame, i) => {
-    if (heard[i]) for (let band = 0; band < bandCount; band++) meanDb[band]! += frame[band]! / count
+    if (heard[i]) { for (let band = 0; band < bandCount; band++) meanDb[band]! += frame[band]! / count }
   })
   return { meanDb, frames, heard }
 }

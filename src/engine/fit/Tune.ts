@@ -29,7 +29,7 @@ export const curveDbMax = 12
 const smoothBands = 1
 /** What the pitch may be asked to be beyond the target, as a factor either way. */
 const f0CorrectionMax = 1.5
-const spreadCorrectionMax = 2
+const spreadCorrectionMax = 1.25
 
 export const tune = (target: Target, speak: Speak, sampleRate: number): Fit => {
   const warp = target.warpPercent / 100

@@ -59,15 +59,21 @@ const cepstraOf = (clip: Int16Array): ReadonlyArray<Float64Array> => {
   const { frames, heard } = melEnvelope(floats(clip), 16000)
   if (pitchHopMillis !== 10) throw new Error("frames are 10 ms")
   return frames.filter((_, i) => heard[i]).map((frame) =>
-    Float64Array.from({ length: cepstra }, (_, c) =>
-      frame.reduce((sum, db, band) => sum + db * Math.cos((Math.PI * (c + 1) * (band + 0.5)) / bandCount), 0) / bandCount)
+    Float64Array.from(
+      { length: cepstra },
+      (_, c) =>
+        frame.reduce((sum, db, band) => sum + db * Math.cos((Math.PI * (c + 1) * (band + 0.5)) / bandCount), 0) /
+        bandCount
+    )
   )
 }
 
 /** k-means from evenly spaced frames: the same each time. */
 const cluster = (frames: ReadonlyArray<Float64Array>): ReadonlyArray<Float64Array> => {
-  let centroids = Array.from({ length: centroidCount }, (_, i) =>
-    frames[Math.floor(((i + 0.5) * frames.length) / centroidCount)]!)
+  let centroids = Array.from(
+    { length: centroidCount },
+    (_, i) => frames[Math.floor(((i + 0.5) * frames.length) / centroidCount)]!
+  )
   for (let round = 0; round < iterations; round++) {
     const sums = centroids.map(() => new Float64Array(cepstra))
     const counts = new Float64Array(centroidCount)

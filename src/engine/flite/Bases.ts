@@ -18,7 +18,7 @@ export const bases: ReadonlyArray<Base> = [
       -3.8, -2.6, 0.5, 3.4, 4.3, 2.7, 0.6, 0.3, 0.4, -1.9, -6.9, -12, -14.9, -16.6, -18.1, -18.4, -18.2, -18, -18.4, -19.3
     ],
     warpPercentMin: 88,
-    warpPercentMax: 114
+    warpPercentMax: 112
   },
   {
     name: "kal16",
@@ -29,7 +29,7 @@ export const bases: ReadonlyArray<Base> = [
       -4.3, -4.7, -3.9, -2.8, -2.3, -3.6, -3.8, -3.1, -4.1, -6.5, -8.6, -10.1, -11.9, -13.5, -15.2, -16.2, -16.4, -15.5, -14.3, -15.5
     ],
     warpPercentMin: 94,
-    warpPercentMax: 122
+    warpPercentMax: 118
   },
   {
     name: "slt",
@@ -40,6 +40,6 @@ export const bases: ReadonlyArray<Base> = [
       -7.2, -7, -7.3, -8.4, -6.7, -4.2, -3.2, -3.9, -5.6, -6.9, -5.5, -5, -8.1, -10.4, -7.4, -5.5, -8.6, -11.6, -11.9, -16.6
     ],
     warpPercentMin: 80,
-    warpPercentMax: 104
+    warpPercentMax: 102
   }
 ]

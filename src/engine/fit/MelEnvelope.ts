@@ -11,7 +11,7 @@ export const bandCount = 40
 const frameLength = 512
 export const envelopeHopMillis = 10
 /** Frames this far under the loudest are pauses and breath; dB. */
-const gateDb = 30
+const gateDb = 20
 /** The loudest is taken at this quantile, so that one click does not decide. */
 const loudQuantile = 0.95
 /** Of a band in a frame, dB under full scale squared: keeps digital silence out of the logarithm. */

@@ -1,5 +1,6 @@
 /**
- * Flite: four English voices in a WebAssembly build, made sentence by sentence in worker threads.
+ * Flite: four English voices in a WebAssembly build, made sentence by sentence in worker threads. Three of them can be
+ * bent to a clip of somebody or to a description, which takes some 0.3 s before the first call in such a voice.
  *
  * Some 50 times faster than speech on one core (180 for `kal16`), so a sentence is whole before its first sample leaves.
  * Sentences of one call are made at most {@link piecesAhead} ahead of the listener.
@@ -14,9 +15,12 @@ import { type Pause, pieces } from "../services/Sentences.ts"
 import * as WorkerPool from "../services/WorkerPool.ts"
 import { type Engine, EngineFailed } from "./Engine.ts"
 import * as English from "./flite/English.ts"
+import * as Fits from "./flite/Fits.ts"
+import type { FitJob, FitMade } from "./flite/Fitting.ts"
 import { type PieceJob, type PieceMade, sampleRate } from "./flite/Piece.ts"
 import { spell, type Spelled } from "./flite/Spelling.ts"
-import { type FliteVoice, voices } from "./flite/Voices.ts"
+import { voices } from "./flite/Voices.ts"
+import * as Voicing from "./flite/Voicing.ts"
 
 export interface FliteOptions {
   /** Threads. */
@@ -39,7 +43,7 @@ export const make = Effect.fnUntraced(function*(options: FliteOptions) {
   const scope = yield* Scope.fork(yield* Effect.scope)
   const starting = yield* Effect.forkScoped(
     Effect.flatMap(compiled, (module) =>
-      WorkerPool.make<PieceJob, PieceMade>({
+      WorkerPool.make<PieceJob | FitJob, PieceMade | FitMade>({
         size: options.workers,
         entry: options.entry ?? new URL("./flite/worker.ts", import.meta.url),
         workerData: module,
@@ -47,27 +51,27 @@ export const make = Effect.fnUntraced(function*(options: FliteOptions) {
       })).pipe(Scope.provide(scope))
   )
   const started = Fiber.join(starting)
-  let pool: WorkerPool.WorkerPool<PieceJob, PieceMade> | undefined
+  let pool: Pool | undefined
+  const fits = yield* Fits.make((job) => Effect.flatMap(started, (pool) => fitVoice(pool, job)))
   yield* Effect.forkScoped(Effect.flatMap(started, (it) => {
     pool = it
     return warm(it)
   }))
 
   const speak = Effect.fnUntraced(function*(request: SynthesizeRequest) {
-    const voice = yield* voiceOf(request)
+    const voicing = yield* Voicing.of(request, fits)
     const refused = yield* Effect.promise(() => English.refusal(request.text, request.language))
     if (refused !== undefined) return yield* refused
-    const stretch = 1 / (request.params?.speed ?? 1)
+    const speed = request.params?.speed ?? 1
     const trimMillis = request.params?.warmupTrimMs ?? 0
-    const audio = Stream.unwrap(Effect.map(started, (pool) => {
+    const audio = Stream.unwrap(Effect.gen(function*() {
+      const pool = yield* started
+      const voice = yield* voicing
       const caller = {}
       const place = makePlacer(trimMillis * samplesPerMilli)
-      return Stream.fromIterable(jobs(request.text, voice, stretch), { chunkSize: 1 }).pipe(
+      return Stream.fromIterable(jobs(request.text, voice, speed), { chunkSize: 1 }).pipe(
         Stream.mapEffect(
-          ({ job, words }) =>
-            pool.run(caller, job).pipe(
-              Effect.mapBoth({ onFailure: engineFailed, onSuccess: (made) => ({ made, words }) })
-            ),
+          ({ job, words }) => makePiece(pool, caller, job).pipe(Effect.map((made) => ({ made, words }))),
           {
             concurrency: piecesAhead
           }
@@ -87,14 +91,23 @@ export const make = Effect.fnUntraced(function*(options: FliteOptions) {
     model: "flite",
     modelVersion: "2.3",
     languages: ["en"],
-    abilities: { cloning: Cloning.UNSPECIFIED, design: false, nativeWordTimes: true, streaming: true },
+    abilities: { cloning: Cloning.FITTED, design: true, nativeWordTimes: true, streaming: true },
     presets: voices,
     speak,
     running: () => pool?.running() ?? 0
   } satisfies Engine
 })
 
+type Pool = WorkerPool.WorkerPool<PieceJob | FitJob, PieceMade | FitMade>
+
 const engineFailed = ({ reason }: WorkerPool.WorkerFailed) => new EngineFailed({ reason })
+
+/** A worker answers each kind of job in kind. */
+const makePiece = (pool: Pool, caller: object, job: PieceJob) =>
+  pool.run(caller, job).pipe(Effect.mapBoth({ onFailure: engineFailed, onSuccess: (made) => made as PieceMade }))
+
+const fitVoice = (pool: Pool, job: FitJob) =>
+  pool.run(job, job).pipe(Effect.mapBoth({ onFailure: engineFailed, onSuccess: (made) => made as FitMade }))
 
 const compiled: Effect.Effect<WebAssembly.Module, EngineFailed> = Effect.tryPromise({
   try: async () =>
@@ -103,30 +116,18 @@ const compiled: Effect.Effect<WebAssembly.Module, EngineFailed> = Effect.tryProm
 })
 
 /** V8 compiles a function when it is first run: one word in each voice takes 0.1 s off the first listener's wait. */
-const warm = (pool: WorkerPool.WorkerPool<PieceJob, PieceMade>) =>
+const warm = (pool: Pool) =>
   Effect.forEach(
     voices,
     (voice) => pool.run(voice, { voice: voice.name, words: ["ready"], stretch: 1, gain: 1, pauseMillis: 0 }),
     { concurrency: 1, discard: true }
   ).pipe(Effect.ignore)
 
-const voiceOf = (request: SynthesizeRequest): Effect.Effect<FliteVoice, InvalidRequest> => {
-  if (request.voice?.$case !== "presetVoice") {
-    return Effect.fail(InvalidRequest.field("voice", "this engine has preset voices only"))
-  }
-  const { value } = request.voice
-  const voice = voices.find(({ name }) => name === value)
-  return voice === undefined
-    ? Effect.fail(
-      InvalidRequest.field("voice", `no preset of that name; there are ${voices.map((v) => v.name).join(", ")}`)
-    )
-    : Effect.succeed(voice)
-}
-
-const ignored = ({ params }: SynthesizeRequest): ReadonlyArray<string> => [
+/** A preset and a clip are what they are; what a description leaves open follows the seed. */
+const ignored = ({ params, voice }: SynthesizeRequest): ReadonlyArray<string> => [
   ...(params?.cfgValue === undefined ? [] : ["cfg_value"]),
   ...(params?.instructions === undefined ? [] : ["instructions"]),
-  ...(params?.seed === undefined ? [] : ["seed"])
+  ...(params?.seed === undefined || voice?.$case === "designPrompt" ? [] : ["seed"])
 ]
 
 interface Planned {
@@ -134,7 +135,7 @@ interface Planned {
   readonly words: ReadonlyArray<Spelled>
 }
 
-function* jobs(text: string, voice: FliteVoice, stretch: number): Generator<Planned> {
+function* jobs(text: string, { base, fit, gain, stretch }: Voicing.Voicing, speed: number): Generator<Planned> {
   for (const piece of pieces(text)) {
     const words = spell(piece.text)
     // Marks that passed for a symbol.
@@ -142,10 +143,11 @@ function* jobs(text: string, voice: FliteVoice, stretch: number): Generator<Plan
     yield {
       words,
       job: {
-        voice: voice.name,
+        voice: base,
         words: words.map(({ spoken }) => spoken),
-        stretch,
-        gain: voice.gain,
+        stretch: stretch / speed,
+        gain,
+        fit,
         pauseMillis: pauseMillis[piece.pause]
       }
     }

@@ -1,18 +1,20 @@
 /**
- * Finds the server programs that the tests run, and installs the missing ones from Debian when that is possible.
+ * Finds the server programs and the recorded speech that the tests use, and installs what is missing from Debian when that
+ * is possible.
  * Otherwise the run fails with a message that says what to install or which variable to set. Nothing is skipped.
  */
 import { execFile } from "node:child_process"
 import { access, constants } from "node:fs/promises"
-import { delimiter, join } from "node:path"
+import { delimiter, isAbsolute, join } from "node:path"
 import { promisify } from "node:util"
 
 interface Needed {
+  /** Names of programs, or absolute paths of files. */
   readonly programs: ReadonlyArray<string>
   /** The Debian packages that hold them. */
   readonly packages: ReadonlyArray<string>
   /** The variable that points at a running server instead. */
-  readonly variable: string
+  readonly variable?: string
 }
 
 const needed: ReadonlyArray<Needed> = [
@@ -21,7 +23,11 @@ const needed: ReadonlyArray<Needed> = [
     packages: ["mariadb-server-core", "mariadb-client-core"],
     variable: "SCAISPEAK_TEST_MARIADB_URL"
   },
-  { programs: ["redis-server"], packages: ["redis-server"], variable: "SCAISPEAK_TEST_REDIS_URL" }
+  { programs: ["redis-server"], packages: ["redis-server"], variable: "SCAISPEAK_TEST_REDIS_URL" },
+  {
+    programs: ["/usr/share/pocketsphinx/test/data/goforward.raw", "/usr/share/sounds/alsa/Front_Left.wav"],
+    packages: ["pocketsphinx-testdata", "alsa-utils"]
+  }
 ]
 
 const run = promisify(execFile)
@@ -37,7 +43,7 @@ export const locate = async (program: string): Promise<string | undefined> => {
   return undefined
 }
 
-/** Returns when every server that is not given by a variable can be started. */
+/** Returns when every server that is not given by a variable can be started, and every recording is there. */
 export const ensurePrograms = async (): Promise<void> => {
   const missing = await listMissing()
   if (missing.length === 0) return
@@ -56,19 +62,23 @@ export const ensurePrograms = async (): Promise<void> => {
   }
 }
 
+const readable = (path: string) => access(path, constants.R_OK).then(() => path, () => undefined)
+
 const listMissing = async () => {
   const missing: Array<Needed> = []
   for (const one of needed) {
-    const found = await Promise.all(one.programs.map(locate))
-    if (!process.env[one.variable] && found.includes(undefined)) missing.push(one)
+    const found = await Promise.all(one.programs.map((name) => (isAbsolute(name) ? readable(name) : locate(name))))
+    if ((one.variable === undefined || !process.env[one.variable]) && found.includes(undefined)) missing.push(one)
   }
   return missing
 }
 
 const advice = (missing: ReadonlyArray<Needed>) =>
   [
-    "The tests run against real servers, and these are missing:",
-    ...missing.map((one) => `  ${one.programs[0]}: install ${one.packages.join(" and ")}, or set ${one.variable}`),
+    "The tests run against real servers and recorded people, and these are missing:",
+    ...missing.map(({ packages, programs, variable }) =>
+      `  ${programs[0]}: install ${packages.join(" and ")}${variable === undefined ? "" : `, or set ${variable}`}`
+    ),
     `On Debian or Ubuntu: sudo apt-get install --no-install-recommends ${
       missing.flatMap((one) => one.packages).join(" ")
     }`

@@ -13,7 +13,7 @@ const fullScale = 32768
 const dbfs = (power: number): number => 10 * Math.log10(power) - 20 * Math.log10(fullScale)
 
 /** Level of the spoken parts, in dBFS: the two gates of BS.1770 over 20 ms frames, without its frequency weighting. */
-export const activeLevel = (samples: Int16Array, sampleRate: number): number => {
+export const activeLevel = (samples: Int16Array | Float64Array, sampleRate: number): number => {
   const frame = (sampleRate * frameMillis) / 1000
   const powers: Array<number> = []
   for (let start = 0; start < samples.length; start += frame) {
@@ -38,12 +38,13 @@ const blockSamples = 80
 const holdBlocks = 2
 
 /**
- * Multiplies by `gain` and turns down smoothly around what would pass the ceiling. In place.
+ * Multiplies by `gain` and turns down smoothly around what would pass the ceiling. In place; sample values are whole
+ * afterwards and fit in 16 bits, whatever they were.
  *
  * Each block's gain is the least that any block within reach needs, averaged with its neighbours and drawn as a line
  * from middle to middle: every term of that average covers the block itself, so no sample can pass the ceiling.
  */
-export const amplify = (samples: Int16Array, gain: number): void => {
+export const amplify = (samples: Int16Array | Float64Array, gain: number): void => {
   const blocks = Math.ceil(samples.length / blockSamples)
   const needed = new Float32Array(blocks)
   for (let block = 0; block < blocks; block++) {

@@ -1,7 +1,8 @@
 /**
- * Makes one piece of speech: runs Flite on it, cuts the silence around it to measure, sets its loudness, and says when each
- * word is heard. Pure but for its time: it runs inside a worker.
+ * Makes one piece of speech: runs Flite on it, cuts the silence around it to measure, bends it to another voice where that
+ * is asked for, sets its loudness, and says when each word is heard. Pure but for its time: it runs inside a worker.
  */
+import { bend, type Fit } from "../fit/Fit.ts"
 import { activeLevel, amplify } from "./Loudness.ts"
 import { readUtterance, type Utterance } from "./Utterance.ts"
 import type { Program } from "./Wasi.ts"
@@ -17,6 +18,8 @@ export interface PieceJob {
   readonly gain: number
   /** ms of silence after it, at pace 1. */
   readonly pauseMillis: number
+  /** Bends the voice to another one. */
+  readonly fit?: Fit | undefined
 }
 
 export interface PieceMade {
@@ -38,10 +41,24 @@ const silenceDbfs = -50
 
 /** Throws when Flite fails or says nothing: silence is never passed on as speech. */
 export const makePiece = (flite: Program, job: PieceJob): PieceMade => {
+  const { times, wave } = speakWords(flite, job)
+  amplify(wave, job.gain)
+  fade(wave)
+  if (!(activeLevel(wave, sampleRate) > silenceDbfs)) throw new Error("Flite made silence")
+  const samples = new Int16Array(wave.length + Math.round(job.pauseMillis * job.stretch * (sampleRate / 1000)))
+  samples.set(wave)
+  return { samples, times }
+}
+
+/** The words as Flite says them, bent, from the first sound to the last with margins; good until Flite runs again. */
+export const speakWords = (
+  flite: Program,
+  job: Pick<PieceJob, "fit" | "stretch" | "voice" | "words">
+): { readonly wave: Int16Array | Float64Array; readonly times: ReadonlyArray<number> } => {
   let utterance: Utterance | undefined
   const { exitCode, file } = flite.run(
     // `-t` takes the next argument as text whatever it looks like.
-    ["flite", "-voice", job.voice, "--setf", `duration_stretch=${job.stretch}`, "-t", job.words.join(" "), "-o", "o"],
+    ["flite", "-voice", job.voice, ...settings(job), "-t", job.words.join(" "), "-o", "o"],
     (memory, heapStart) => {
       utterance = readUtterance(memory, heapStart)
     }
@@ -49,16 +66,27 @@ export const makePiece = (flite: Program, job: PieceJob): PieceMade => {
   if (exitCode !== 0 || utterance === undefined || file.length <= headerBytes) {
     throw new Error(`Flite made no sound (exit ${exitCode})`)
   }
-  const wave = new Int16Array(file.buffer, headerBytes, (file.length - headerBytes) >> 1)
-  const { end, start } = spokenPart(utterance, wave.length)
-  const samples = new Int16Array(end - start + Math.round(job.pauseMillis * job.stretch * (sampleRate / 1000)))
-  samples.set(wave.subarray(start, end))
-  const spoken = samples.subarray(0, end - start)
-  amplify(spoken, job.gain)
-  fade(spoken)
-  if (!(activeLevel(spoken, sampleRate) > silenceDbfs)) throw new Error("Flite made silence")
-  return { samples, times: wordTimes(job.words, utterance, start, end) }
+  const whole = new Int16Array(file.buffer, headerBytes, (file.length - headerBytes) >> 1)
+  const { end, start } = spokenPart(utterance, whole.length)
+  const part = whole.subarray(start, end)
+  const times = wordTimes(job.words, utterance, start, end)
+  if (job.fit === undefined) return { wave: part, times }
+  const wave = bend(part, job.fit)
+  const { warpPercent } = job.fit
+  return { wave, times: times.map((time) => Math.min(Math.round((time * 100) / warpPercent), wave.length)) }
 }
+
+/** A warped voice is asked for what it has to be before the warp. */
+const settings = ({ fit, stretch }: Pick<PieceJob, "fit" | "stretch">): ReadonlyArray<string> =>
+  Object.entries(
+    fit === undefined
+      ? { duration_stretch: stretch }
+      : {
+        duration_stretch: (stretch * fit.warpPercent) / 100,
+        int_f0_target_mean: fit.f0MeanHz,
+        int_f0_target_stddev: fit.f0SpreadHz
+      }
+  ).flatMap(([name, value]) => ["--setf", `${name}=${value}`])
 
 /** From the first phone to the last, with margins; samples. */
 const spokenPart = ({ segments }: Utterance, length: number): { start: number; end: number } => {
@@ -70,7 +98,7 @@ const spokenPart = ({ segments }: Utterance, length: number): { start: number; e
   return { start: Math.max(0, start), end: Math.min(length, end) }
 }
 
-const fade = (samples: Int16Array): void => {
+const fade = (samples: Int16Array | Float64Array): void => {
   const length = Math.min(fadeSamples, samples.length >> 1)
   for (let i = 0; i < length; i++) {
     const factor = (1 - Math.cos((Math.PI * i) / length)) / 2

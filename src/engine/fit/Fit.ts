@@ -2,7 +2,7 @@
  * What bends a voice to another one, and the bending of its samples: played faster or slower, so that formants move, and
  * through an equaliser. The engine below answers for pitch and pace, which it takes as numbers.
  */
-import { makeResampler } from "../../services/AudioEncoder/Resampler.ts"
+import { makeResampler } from "../../services/Resampler.ts"
 import { equalise } from "./Equaliser.ts"
 
 export interface Fit {

@@ -5,7 +5,7 @@
  */
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { makeResampler } from "../../../src/services/AudioEncoder/Resampler.ts"
+import { makeResampler } from "../../../src/services/Resampler.ts"
 
 export interface Speaker {
   readonly name: string

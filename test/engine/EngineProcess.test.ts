@@ -1,5 +1,6 @@
 /** An engine in a process of its own, with every way that such a process can break: real processes, a scripted model. */
 import { describe, it, layer } from "@effect/vitest"
+import { status } from "@grpc/grpc-js"
 import { Context, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
 import assert from "node:assert/strict"
 import { execFileSync, spawn } from "node:child_process"
@@ -7,7 +8,9 @@ import { once } from "node:events"
 import { fileURLToPath } from "node:url"
 import type { PcmChunk } from "../../src/domain/PcmChunk.ts"
 import * as EngineProcess from "../../src/engine/EngineProcess.ts"
+import { NodeProgram } from "../../src/engine/NodeProgram.ts"
 import { EngineState, type SynthesizeRequest } from "../../src/proto/scaiinfer/v1/audio.ts"
+import { connect, speak as call } from "./NodeClient.ts"
 import type { Script } from "./scriptedChild.ts"
 
 const { FAILED, LOADING, READY } = EngineState
@@ -192,6 +195,20 @@ describe("a process that is lost", () => {
       yield* until(() => engine.state === READY)
       assert.equal(millisOf(yield* speak(engine, "hello")), 100)
     }))
+
+  it.live("ends a call of its node with INTERNAL when it is lost in the middle, and with UNAVAILABLE before", () =>
+    Effect.gen(function*() {
+      const client = yield* connect((yield* NodeProgram).address)
+      const cut = yield* call(client, { text: "one slow exit", voice: "one" })
+      assert.equal(cut.failure?.code, status.INTERNAL)
+      assert.ok(cut.chunks.length > 0)
+      const early = yield* call(client, { text: "hello", voice: "one" })
+      assert.equal(early.failure?.code, status.UNAVAILABLE)
+      assert.match(early.failure.details, /^engine scripted is not ready: its process ended with code 3$/u)
+    }).pipe(Effect.provide(NodeProgram.layerEngines(
+      { host: "127.0.0.1", port: 0, nodeId: "test", capacity: 4, queue: 2, drainMillis: 1000 },
+      Effect.map(make({}, { restartMillisMin: 5000 }), (engine) => [engine])
+    ))))
 
   it.live("kills a process that does not stop", () =>
     Effect.gen(function*() {

@@ -1,8 +1,9 @@
 /**
  * A piece of text as espeak takes it, and the way back from its events to the words of the text.
  *
- * espeak reads SSML, so that marks are escaped; it counts code points of what it reads, and makes several words of one of
- * ours, as of a number. A word of ours lasts from its first event to the next word's, or to the end of the clause.
+ * espeak reads SSML, so that marks are escaped. It counts code points of what it reads, makes several words of one of ours,
+ * as of a number, and one of several, as of "for a". A word lasts from its first event to the next word's, or to the end
+ * of the clause.
  */
 import type { PlacedWord } from "../process/Model.ts"
 import type { EspeakEvent } from "./EspeakModule.ts"
@@ -29,9 +30,11 @@ export const utteranceOf = (text: string): Utterance => {
     const parts = spaceless.test(run) ? [...segmenter.segment(run)].map(({ segment }) => segment) : [run]
     for (const part of parts) {
       const escaped = part.replace(/[&<>]/gu, (mark) => escapes[mark]!)
-      for (const _ of escaped) wordAt.push(words.length)
+      // The dictionary cuts marks off as well: they stay with the word before.
+      const isMark = parts.length > 1 && words.length > 0 && /^\p{P}+$/u.test(part)
+      for (const _ of escaped) wordAt.push(isMark ? words.length - 1 : words.length)
       markup += escaped
-      if (part.trim() !== "") words.push(bare(part))
+      if (part.trim() !== "" && !isMark) words.push(bare(part))
     }
   }
   return { markup, words, wordAt }
@@ -44,22 +47,36 @@ const bare = (word: string): string => word.replace(/^[\p{P}]+|[\p{P}]+$/gu, "")
 export const makePlacer = ({ wordAt, words }: Utterance, sampleRate: number) => {
   const samples = (millis: number) => Math.round((millis * sampleRate) / 1000)
   let open: { readonly index: number; readonly start: number } | undefined
-  const close = (end: number): Array<PlacedWord> => {
-    const { index, start } = open ?? { index: -1, start: 0 }
+  /** Words before `next` are over; those without an event of their own were spoken in one breath with the one before. */
+  const close = (end: number, next: number): ReadonlyArray<PlacedWord> => {
+    if (open === undefined || end <= open.start) return []
+    const { index, start } = open
     open = undefined
-    return end > start && words[index] !== undefined ? [{ text: words[index], start, end }] : []
+    return share(words.slice(index, Math.max(next, index + 1)), start, end)
   }
   return {
     place: (events: ReadonlyArray<EspeakEvent>): ReadonlyArray<PlacedWord> =>
       events.flatMap(({ audio_position, text_position, type }) => {
-        if (type === "end") return close(samples(audio_position))
+        // It lies behind the last mark of the clause.
+        if (type === "end") return close(samples(audio_position), (wordAt[text_position - 2] ?? -1) + 1)
         const index = wordAt[text_position - 1]
         if (type !== "word" || index === undefined || index <= (open?.index ?? -1)) return []
-        const closed = close(samples(audio_position))
+        const closed = close(samples(audio_position), index)
         open = { index, start: samples(audio_position) }
         return closed
       }),
     /** All that is left, at the end of the audio. */
-    end: close
+    end: (end: number) => close(end, words.length)
   }
+}
+
+/** By their letters. */
+const share = (words: ReadonlyArray<string>, start: number, end: number): ReadonlyArray<PlacedWord> => {
+  const letters = words.reduce((sum, word) => sum + word.length, 0)
+  let spoken = 0
+  return words.map((text) => {
+    const from = start + Math.round(((end - start) * spoken) / letters)
+    spoken += text.length
+    return { text, start: from, end: start + Math.round(((end - start) * spoken) / letters) }
+  })
 }

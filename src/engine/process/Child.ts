@@ -1,8 +1,8 @@
 /**
  * One run of an engine's process, seen from the node: forked, loaded, watched, and killed when its scope closes.
  *
- * A process that says nothing while a listener waits, that does not stop a cancelled call, that ends or breaks the
- * protocol, is lost: it is killed and each of its calls fails. It has none of the node's environment, so none of its
+ * A process that says nothing while a listener waits, that does not stop a cancelled call, or that ends, is lost: it is
+ * killed and each of its calls fails. It has none of the node's environment, so none of its
  * secrets, and a process group of its own, so that a Ctrl-C leaves it to finish its calls.
  */
 import { Deferred, Effect, Schema, type Scope } from "effect"

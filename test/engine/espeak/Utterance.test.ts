@@ -41,6 +41,28 @@ describe("an utterance of espeak", () => {
     )
   })
 
+  it("shares out what it speaks in one breath", () => {
+    assert.deepEqual(
+      placed("sleeps for a while, of a kind", [
+        ["word", 1, 0],
+        ["word", 8, 400],
+        ["word", 14, 800],
+        ["end", 20, 1200],
+        ["word", 21, 1300],
+        ["end", 29, 1900]
+      ]),
+      [
+        "sleeps 0-400",
+        "for 400-700",
+        "a 700-800",
+        "while 800-1200",
+        "of 1300-1471",
+        "a 1471-1557",
+        "kind 1557-1900"
+      ]
+    )
+  })
+
   it("counts code points", () => {
     assert.deepEqual(placed("𝒜 ok", [["word", 1, 0], ["word", 3, 1368], ["end", 4, 1809]]), [
       "𝒜 0-1368",
@@ -49,8 +71,8 @@ describe("an utterance of espeak", () => {
   })
 
   it("finds words where a script writes no spaces", () => {
-    assert.deepEqual(placed("你好,世界。", [["word", 1, 0], ["word", 4, 900], ["end", 6, 1700]]), [
-      "你好 0-900",
+    assert.deepEqual(placed("你好,世界。", [["word", 1, 0], ["end", 4, 800], ["word", 4, 900], ["end", 6, 1700]]), [
+      "你好 0-800",
       "世界 900-1700"
     ])
   })

@@ -103,7 +103,7 @@ layer(NodeProgram.layer({ ...options, workers: 2 }), { excludeTestServices: true
       assert.deepEqual(info.engines.map(({ abilities, engine, languages }) => ({ abilities, engine, languages })), [{
         engine: "flite",
         languages: ["en"],
-        abilities: { cloning: 0, design: false, nativeWordTimes: true, streaming: true }
+        abilities: { cloning: 1, design: true, nativeWordTimes: true, streaming: true }
       }])
       const { voices } = yield* Effect.callback<ListVoicesResponse>((resume) => {
         it.listVoices({}, (_, response) => resume(Effect.succeed(response)))

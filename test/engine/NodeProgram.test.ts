@@ -48,7 +48,8 @@ layer(NodeProgram.layer({ ...options, workers: 2 }), { excludeTestServices: true
         model: "flite",
         modelVersion: "2.3",
         ignoredParams: [],
-        engine: "flite"
+        engine: "flite",
+        deterministic: true
       })
       assert.match(order.join(), /^header(?:,words(?:,audio)+){2},done$/u)
       const samples = samplesOf(heard)

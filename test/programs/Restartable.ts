@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { spawn } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
 import { once } from "node:events"
+import { setPriority } from "node:os"
 import { createInterface } from "node:readline"
 import { cleanEnvironment, root } from "./Server.ts"
 
@@ -17,6 +18,8 @@ export interface Restartable {
   /** What it printed after its first lines, over all its lives. */
   readonly lines: ReadonlyArray<string>
 }
+
+const niceness = 5
 
 /** `file`: a TypeScript file by its path from the project's root. */
 export const make = (file: string, ...own: ReadonlyArray<string>) =>
@@ -43,6 +46,8 @@ export const make = (file: string, ...own: ReadonlyArray<string>) =>
           stdio: ["pipe", "pipe", "inherit"]
         })
         child = started
+        // Programs that stand for other machines must not take the processor from the tests' own process.
+        setPriority(started.pid!, niceness)
         started.stdin.on("error", () => {})
         return await new Promise<string>((resolve, reject) => {
           let first = true

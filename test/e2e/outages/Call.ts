@@ -11,6 +11,9 @@ export interface Call {
   code: string | undefined
   backend: string | undefined
   synthesisId: string | undefined
+  /** Bytes so far. */
+  heard: number
+  /** All that came, at the end. */
   bytes: Buffer
   /** The connection broke before the end of the reply. */
   broken: boolean
@@ -35,6 +38,7 @@ export const makeCalls = (url: string, keys: Record<string, string>) => {
       code: undefined,
       backend: undefined,
       synthesisId: undefined,
+      heard: 0,
       bytes: Buffer.alloc(0),
       broken: false,
       answeredMillis: 0,
@@ -51,6 +55,7 @@ export const makeCalls = (url: string, keys: Record<string, string>) => {
     call.status = response.status
     call.backend = response.headers.get("x-scaispeak-backend") ?? undefined
     call.synthesisId = response.headers.get("x-scaispeak-synthesis-id") ?? undefined
+    const pieces: Array<Uint8Array> = []
     const reader = response.body!.getReader()
     try {
       for (;;) {
@@ -58,12 +63,14 @@ export const makeCalls = (url: string, keys: Record<string, string>) => {
         const { done, value } = await reader.read()
         call.silenceMillis = Math.max(call.silenceMillis, since(waiting))
         if (done) break
-        call.bytes = Buffer.concat([call.bytes, value])
+        pieces.push(value)
+        call.heard += value.length
         if (caller.paceMillis > 0) await sleep(caller.paceMillis)
       }
     } catch {
       call.broken = true
     }
+    call.bytes = Buffer.concat(pieces)
     if (response.status !== 200) call.code = JSON.parse(call.bytes.toString()).error.code
     call.totalMillis = since(began)
     open.delete(call)

@@ -22,7 +22,7 @@ import type { Outcome, Row } from "./Verdict.ts"
 
 /** ms. Halves of the first are what one attempt gets: enough for sixty-four on two busy cores. */
 export const firstAudioMillis = 8_000
-export const chunkMillis = 2_000
+export const chunkMillis = 3_000
 /** What a busy machine may add to a deadline, ms. */
 const slackMillis = 1_500
 /** As in `Takeover.ts`. */
@@ -175,7 +175,9 @@ const make = Effect.gen(function*() {
       Effect.promise(() => Promise.all(callers.map((caller, place) => callAgain(caller, place))))
     )
     const watching = yield* Effect.forkChild(
-      Effect.forever(Effect.andThen(Effect.sleep(20), Effect.sync(() => openMost = Math.max(openMost, calls.open.size))))
+      Effect.forever(
+        Effect.andThen(Effect.sleep(20), Effect.sync(() => openMost = Math.max(openMost, calls.open.size)))
+      )
     )
     yield* happening
     over = true
@@ -214,7 +216,7 @@ const make = Effect.gen(function*() {
   const midSpeech = until(
     Effect.sync(() =>
       running(one.address) >= 4 && running(two.address) >= 4 &&
-      [...calls.open].filter(({ backend, bytes }) => backend === "A" && bytes.length > 0).length >= 12
+      [...calls.open].filter(({ backend, heard }) => backend === "A" && heard > 0).length >= 12
     ),
     (yes) => yes
   )

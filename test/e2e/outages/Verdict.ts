@@ -75,7 +75,11 @@ export const judge = (call: Call, row: Row | undefined, reference: References): 
   }
   const same = call.bytes.equals(whole)
   assert.ok(same, `${call.bytes.length} bytes for ${whole.length}, not its text in its voice: ${who}`)
-  return row.routing.includes("without a seam") ? "taken over" : call.backend === "A" ? "completed on A" : "completed on B"
+  return row.routing.includes("without a seam")
+    ? "taken over"
+    : call.backend === "A"
+    ? "completed on A"
+    : "completed on B"
 }
 
 const isPrefix = (bytes: Buffer, whole: Buffer) =>

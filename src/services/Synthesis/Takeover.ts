@@ -7,10 +7,11 @@
  * the rest of the broken sentence is lost, and the record says so. Where nobody can tell what has been heard, or where the
  * speaker would be another one, the call fails.
  */
-import { Cause, Effect, Metric, Scope } from "effect"
+import { Cause, Clock, Effect, Metric, Scope } from "effect"
 import { crc32 } from "node:zlib"
 import { bytesPerSample, millisOfBytes } from "../../domain/AudioFormat.ts"
 import type { Backend } from "../../domain/BackendPolicy.ts"
+import { waitOf } from "../../domain/Failover.ts"
 import { BackendFailed } from "../../domain/Failure.ts"
 import type { DispatchFailure } from "../../domain/Failure.ts"
 import type { PcmChunk, SpokenWord } from "../../domain/PcmChunk.ts"
@@ -26,7 +27,7 @@ export interface TakeoverOptions {
   readonly text: string
   readonly language: string
   readonly voice: Voice
-  /** Longest wait for the first audio of whoever takes over, ms. */
+  /** Longest wait for the first audio of whoever takes over, over all that are asked at one break; ms. */
   readonly firstAudioMsMax: number
   /** Somebody else speaks from here on. */
   readonly onTakeover: (dispatched: Dispatched) => void
@@ -42,6 +43,8 @@ const brokenOff = Metric.withAttributes(takeoversTotal, { how: "broken_off" })
 
 /** A text whose backends break again and again has to end. */
 const takeoversMax = 2
+/** Nodes that are asked at one break to speak the text again. */
+const replaysMax = 2
 
 /** The same speech, taken up by others where it breaks. Runs in the scope that the attempts belong to. */
 export const takingOver = (heard: Heard, scope: Scope.Scope, options: TakeoverOptions): Heard => {
@@ -55,6 +58,10 @@ export const takingOver = (heard: Heard, scope: Scope.Scope, options: TakeoverOp
   let early: Chunks | undefined
   let shift = 0
   let takeovers = 0
+  /** Epoch ms, of the break that is being mended. */
+  let deadline = 0
+  /** What has been said is one speech from its beginning. */
+  let unbroken = true
   said.add(heard.first)
 
   const shifted = (chunks: Chunks): Chunks =>
@@ -78,8 +85,11 @@ export const takingOver = (heard: Heard, scope: Scope.Scope, options: TakeoverOp
       const atMs = millisOfBytes(said.bytes, broken.sampleRate)
       yield* current.close
       if (takeovers++ === takeoversMax) return yield* failure
+      deadline = (yield* Clock.currentTimeMillis) + options.firstAudioMsMax
       route.note(`${nameOf(broken)} broke after ${atMs} ms: ${failure.code}.`)
-      const seamless = broken.deterministic && broken.backend === "A" ? yield* replay(broken) : undefined
+      const repeatable = unbroken && broken.deterministic && broken.backend === "A"
+      const seamless = repeatable ? yield* replay(broken) : undefined
+      if (takeovers > takeoversMax) return yield* failure
       const other = seamless ?? (yield* resume(broken, atMs))
       if (other === undefined) {
         yield* Metric.update(brokenOff, 1)
@@ -89,6 +99,7 @@ export const takingOver = (heard: Heard, scope: Scope.Scope, options: TakeoverOp
       current = other
       early = other.first
       shift = seamless === undefined ? atMs : 0
+      unbroken &&= seamless !== undefined
       route.note(
         `${nameOf(other.dispatched)} went on at ${atMs} ms, ${
           seamless === undefined ? "with the next sentence; the rest of the broken one is lost" : "without a seam"
@@ -104,9 +115,12 @@ export const takingOver = (heard: Heard, scope: Scope.Scope, options: TakeoverOp
       return yield* next
     })
 
-  const ask = (backend: Backend, text: string) =>
-    route.attempt(backend, text, {
-      firstAudioMsMax: options.firstAudioMsMax,
+  const ask = Effect.fnUntraced(function*(backend: Backend, text: string) {
+    const leftMillis = deadline - (yield* Clock.currentTimeMillis)
+    if (leftMillis <= 0) return undefined
+    const isLast = backend === "B" || (route.otherNodes() <= 1 && others("A").length === 0)
+    return yield* route.attempt(backend, text, {
+      firstAudioMsMax: waitOf(leftMillis, isLast),
       tried: route.tried,
       note: route.note
     }).pipe(
@@ -116,21 +130,30 @@ export const takingOver = (heard: Heard, scope: Scope.Scope, options: TakeoverOp
         return Effect.succeed(undefined)
       })
     )
+  })
 
-  /** The whole text again on another node, without what has been said. */
+  /** The whole text again on another node, without what has been said. One that breaks before it comes there counts. */
   const replay = Effect.fnUntraced(function*(broken: Dispatched): Effect.fn.Return<
     Heard | undefined,
     DispatchRefusal
   > {
-    if (route.otherNodes() === 0) return undefined
-    const again = yield* ask("A", options.text)
-    if (again === undefined) return undefined
-    if (!again.dispatched.deterministic || !isSame(again.dispatched, broken)) {
+    for (let asked = 0; asked < replaysMax && route.otherNodes() > 0; asked++) {
+      const again = yield* ask("A", options.text)
+      if (again === undefined) continue
+      const fits = again.dispatched.deterministic && isSame(again.dispatched, broken)
+      const caughtUp = fits ? yield* catchUp(again) : undefined
+      if (caughtUp !== undefined) return caughtUp
       yield* again.close
-      return undefined
+      if (fits && takeovers++ === takeoversMax) return undefined
     }
-    return yield* said.leftOut(again)
+    return undefined
   })
+
+  const catchUp = (again: Heard): Effect.Effect<Heard | undefined, DispatchRefusal> =>
+    Effect.catchIf(said.leftOut(again), (error) => error !== otherSpeech && isBackends(error), (failure) => {
+      route.note(`${nameOf(again.dispatched)} broke before it came to where the voice was.`)
+      return Effect.as(Effect.logWarning("take-over broke", { code: failure.code }), undefined)
+    })
 
   /** The text from the next sentence on, wherever the same speaker is. */
   const resume = Effect.fnUntraced(function*(broken: Dispatched, atMs: number): Effect.fn.Return<
@@ -183,7 +206,7 @@ const makeSaid = () => {
     let bytes = said.bytes
     let words = said.words.length
     let checksum = 0
-    const rest = (chunks: Chunks): ReadonlyArray<PcmChunk> =>
+    const rest = (chunks: ReadonlyArray<PcmChunk>): ReadonlyArray<PcmChunk> =>
       chunks.flatMap((chunk) => {
         const skipped = chunk.pcm.subarray(0, Math.min(bytes, chunk.pcm.length))
         if (skipped.length > 0) checksum = crc32(skipped, checksum)
@@ -194,16 +217,24 @@ const makeSaid = () => {
         return left.pcm.length > 0 || left.words.length > 0 ? [left] : []
       })
     let [first, ...more] = rest(again.first)
-    while (bytes > 0 || first === undefined) {
-      const chunks = yield* Effect.catchIf(again.pull, Cause.isDone, () => Effect.fail(otherSpeech))
+    let ended = false
+    while (!ended && (bytes > 0 || first === undefined)) {
+      const chunks = yield* Effect.catchIf(again.pull, Cause.isDone, () => {
+        ended = true
+        return Effect.succeed([])
+      })
       ;[first, ...more] = rest(chunks)
     }
-    if (checksum !== said.checksum) return yield* otherSpeech
+    if (bytes > 0 || checksum !== said.checksum) return yield* otherSpeech
+    // All of it had been said, but for its end.
+    if (first === undefined) return { ...again, first: [nothing] as const, pull: Cause.done() }
     return { ...again, first: [first, ...more] as const }
   })
 
   return Object.assign(said, { add, leftOut })
 }
+
+const nothing: PcmChunk = { pcm: new Uint8Array(0), words: [] }
 
 const otherSpeech = new BackendFailed({
   backend: "A",

@@ -267,7 +267,10 @@ describe("takingOver", () => {
     ["the relay has another speaker", { first: { breaksAfter: 3 }, relay: {}, sameSpeaker: false }, 3],
     ["no word times tell where it was", { first: { breaksAfter: 3, words: "none" }, relay: {} }, 3],
     ["it was in its last sentence", { first: { breaksAfter: 7 }, relay: {} }, 7],
-    ["others break again and again", { first: { breaksAfter: 1 }, nodes: Array(4).fill({ breaksAfter: 2 }) }, 2]
+    ["others break again and again", {
+      first: { breaksAfter: 1 },
+      nodes: Array.from({ length: 4 }, () => ({ breaksAfter: 2 }))
+    }, 2]
   ])("fails with what broke when %s", ([, setting, heard]) =>
     Effect.gen(function*() {
       const { failure, pcm } = yield* listen(setting)
@@ -291,7 +294,10 @@ describe("takingOver", () => {
 
   it.effect("asks at most twice for one call", () =>
     Effect.gen(function*() {
-      const { asked } = yield* listen({ first: { breaksAfter: 1 }, nodes: Array(5).fill({ breaksAfter: 2 }) })
+      const { asked } = yield* listen({
+        first: { breaksAfter: 1 },
+        nodes: Array.from({ length: 5 }, () => ({ breaksAfter: 2 }))
+      })
       assert.equal(asked.length, 2)
     }))
 

@@ -8,19 +8,18 @@
  * speaker would be another one, the call fails.
  */
 import { Cause, Clock, Effect, Metric, Scope } from "effect"
-import { crc32 } from "node:zlib"
-import { bytesPerSample, millisOfBytes } from "../../domain/AudioFormat.ts"
+import { millisOfBytes } from "../../domain/AudioFormat.ts"
 import type { Backend } from "../../domain/BackendPolicy.ts"
 import { waitOf } from "../../domain/Failover.ts"
-import { BackendFailed } from "../../domain/Failure.ts"
 import type { DispatchFailure } from "../../domain/Failure.ts"
-import type { PcmChunk, SpokenWord } from "../../domain/PcmChunk.ts"
+import type { PcmChunk } from "../../domain/PcmChunk.ts"
 import { isSameSpeaker } from "../../domain/Voice.ts"
 import type { Voice } from "../../domain/Voice.ts"
 import { isBackends } from "../Dispatch.ts"
 import type { Dispatched, DispatchRefusal } from "../Dispatch.ts"
 import type { AudioPull, Chunks, Heard, Route } from "./FirstSound.ts"
 import { restAfter } from "./RestOfText.ts"
+import { makeSaid, otherSpeech } from "./Said.ts"
 
 export interface TakeoverOptions {
   readonly route: Route
@@ -118,7 +117,7 @@ export const takingOver = (heard: Heard, scope: Scope.Scope, options: TakeoverOp
   const ask = Effect.fnUntraced(function*(backend: Backend, text: string) {
     const leftMillis = deadline - (yield* Clock.currentTimeMillis)
     if (leftMillis <= 0) return undefined
-    const isLast = backend === "B" || (route.otherNodes() <= 1 && others("A").length === 0)
+    const isLast = backend === "B" || (route.otherNodes() <= 1 && !others(current.dispatched.backend).includes("B"))
     return yield* route.attempt(backend, text, {
       firstAudioMsMax: waitOf(leftMillis, isLast),
       tried: route.tried,
@@ -144,7 +143,9 @@ export const takingOver = (heard: Heard, scope: Scope.Scope, options: TakeoverOp
       const caughtUp = fits ? yield* catchUp(again) : undefined
       if (caughtUp !== undefined) return caughtUp
       yield* again.close
-      if (fits && takeovers++ === takeoversMax) return undefined
+      if (!fits) continue
+      if (takeovers++ === takeoversMax) return undefined
+      deadline = (yield* Clock.currentTimeMillis) + options.firstAudioMsMax
     }
     return undefined
   })
@@ -187,56 +188,4 @@ const nameOf = ({ backend, nodeId }: Dispatched) => (nodeId === null ? backend :
 const later = ({ pcm, words }: PcmChunk, ms: number): PcmChunk => ({
   pcm,
   words: words.map((word) => ({ ...word, startMs: word.startMs + ms, endMs: word.endMs + ms }))
-})
-
-/** What has been passed on: how much, with which checksum, and which words. */
-const makeSaid = () => {
-  const said = { bytes: 0, checksum: 0, words: [] as Array<SpokenWord> }
-  const add = (chunks: Chunks): Chunks => {
-    for (const { pcm, words } of chunks) {
-      said.bytes += pcm.length
-      if (pcm.length > 0) said.checksum = crc32(pcm, said.checksum)
-      if (words.length > 0) said.words.push(...words)
-    }
-    return chunks
-  }
-
-  /** Reads over what has been said, and fails when it is not the same, sample for sample. */
-  const leftOut = Effect.fnUntraced(function*(again: Heard) {
-    let bytes = said.bytes
-    let words = said.words.length
-    let checksum = 0
-    const rest = (chunks: ReadonlyArray<PcmChunk>): ReadonlyArray<PcmChunk> =>
-      chunks.flatMap((chunk) => {
-        const skipped = chunk.pcm.subarray(0, Math.min(bytes, chunk.pcm.length))
-        if (skipped.length > 0) checksum = crc32(skipped, checksum)
-        bytes -= skipped.length
-        const known = Math.min(words, chunk.words.length)
-        words -= known
-        const left = { pcm: chunk.pcm.subarray(skipped.length), words: chunk.words.slice(known) }
-        return left.pcm.length > 0 || left.words.length > 0 ? [left] : []
-      })
-    let [first, ...more] = rest(again.first)
-    let ended = false
-    while (!ended && (bytes > 0 || first === undefined)) {
-      const chunks = yield* Effect.catchIf(again.pull, Cause.isDone, () => {
-        ended = true
-        return Effect.succeed([])
-      })
-      ;[first, ...more] = rest(chunks)
-    }
-    if (bytes > 0 || checksum !== said.checksum) return yield* otherSpeech
-    // All of it had been said, but for its end.
-    if (first === undefined) return { ...again, first: [nothing] as const, pull: Cause.done() }
-    return { ...again, first: [first, ...more] as const }
-  })
-
-  return Object.assign(said, { add, leftOut })
-}
-
-const nothing: PcmChunk = { pcm: new Uint8Array(0), words: [] }
-
-const otherSpeech = new BackendFailed({
-  backend: "A",
-  cause: new Error(`Another node with the same model speaks other samples (${bytesPerSample} bytes each).`)
 })

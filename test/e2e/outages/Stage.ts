@@ -150,13 +150,15 @@ const make = Effect.gen(function*() {
     )
 
   const phases: Array<Phase> = []
+  /** Calls of this phase that are over. */
+  let ended: Array<Call> = []
 
   /** All call, again and again, until `happening` is over; then what is under way ends by itself. */
   const phase = Effect.fnUntraced(function*<E, R>(name: string, happening: Effect.Effect<unknown, E, R>) {
     const since = Date.now()
     const lag = monitorEventLoopDelay({ resolution: 10 })
     lag.enable()
-    const ended: Array<Call> = []
+    ended = []
     // One connection is accepted a turn of the event loop: they are there before they are needed.
     yield* Effect.promise(() =>
       Promise.all(callers.map(() => fetch(`${url}/healthz`).then((reply) => reply.arrayBuffer())))
@@ -185,7 +187,6 @@ const make = Effect.gen(function*() {
     yield* Fiber.interrupt(watching)
     yield* idle
     assert.deepEqual(yield* counters, { holds: 0, nodeCalls: 0, relayCalls: 0, encoders: 0, engine: 0 })
-    assert.equal(openMost, callers.length, "all of them called at once")
 
     const rows = yield* rowsSince(since)
     const rowOf = new Map(rows.map((row) => [row.synthesis_id, row]))
@@ -203,7 +204,7 @@ const make = Effect.gen(function*() {
       assert.ok(answeredMillis <= answerMillisMax + late, `${answeredMillis} ms until ${caller.tenant} was answered`)
       assert.ok(silenceMillis <= silenceMillisMax + late, `${silenceMillis} ms of silence for ${caller.tenant}`)
     }
-    const it = { name, calls: ended, counts, rows, count: (outcome: Outcome) => counts.get(outcome) ?? 0 }
+    const it = { name, calls: ended, counts, openMost, rows, count: (outcome: Outcome) => counts.get(outcome) ?? 0 }
     phases.push(it)
     return it
   })
@@ -212,14 +213,15 @@ const make = Effect.gen(function*() {
   const running = (address: string) => nodeOf(address).running
   const isAway = (address: string) => nodeOf(address).tier === "stale"
 
-  /** Enough calls have been heard in part that some are in the middle of a sentence, on every node. */
-  const midSpeech = until(
-    Effect.sync(() =>
-      running(one.address) >= 4 && running(two.address) >= 4 &&
-      [...calls.open].filter(({ backend, heard }) => backend === "A" && heard > 0).length >= 12
-    ),
-    (yes) => yes
+  const is = (condition: () => boolean) => until(Effect.sync(condition), (met) => met)
+  const allCalling = is(() => calls.open.size === callers.length)
+  /** All call at once, and enough have been heard in part that some are in the middle of a sentence, on either node. */
+  const midSpeech = is(() =>
+    calls.open.size === callers.length && running(one.address) >= 4 && running(two.address) >= 4 &&
+    [...calls.open].filter(({ backend, heard }) => backend === "A" && heard > 0).length >= 12
   )
+  /** A call has come to that end in this phase. */
+  const seen = (what: (call: Call) => boolean) => is(() => ended.some(what))
 
   return {
     one,
@@ -236,7 +238,9 @@ const make = Effect.gen(function*() {
     phases: phases as ReadonlyArray<Phase>,
     nodesReady,
     isAway,
+    allCalling,
     midSpeech,
+    seen,
     rowsSince,
     /** What `GET /synths/{id}` tells its caller. */
     record: (tenant: TenantName, id: string) => get(`${url}/synths/${id}`, keys[tenant])

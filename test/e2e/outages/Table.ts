@@ -6,6 +6,8 @@ import type { Outcome } from "./Verdict.ts"
 export interface Phase {
   readonly name: string
   readonly calls: ReadonlyArray<Call>
+  /** Calls that were open at once. */
+  readonly openMost: number
   readonly counts: ReadonlyMap<Outcome, number>
 }
 
@@ -13,9 +15,10 @@ const quantile = (values: ReadonlyArray<number>, share: number) =>
   values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(values.length * share) - 1)] ?? 0
 
 export const table = (phases: ReadonlyArray<Phase>): string => {
-  const head = ["phase", "calls", ...outcomes, "answer max ms", "silence max ms", "p99 ms", "slowest ms"]
-  const rows = phases.map(({ calls, counts, name }) => [
+  const head = ["phase", "open", "calls", ...outcomes, "answer max ms", "silence max ms", "p99 ms", "slowest ms"]
+  const rows = phases.map(({ calls, counts, name, openMost }) => [
     name,
+    openMost,
     calls.length,
     ...outcomes.map((outcome) => counts.get(outcome) ?? 0),
     Math.round(Math.max(...calls.map(({ answeredMillis }) => answeredMillis))),

@@ -46,6 +46,8 @@ const server = createServer((request, response) => {
     trouble = request.url.endsWith("/on")
     return void response.end()
   }
+  // What else it is asked for is no speech: whether it lives.
+  if (request.method !== "POST") return void response.writeHead(404).end()
   void speak(request, response)
 })
 

@@ -9,20 +9,20 @@ import { BackendFailed } from "../../domain/Failure.ts"
 import type { PcmChunk, SpokenWord } from "../../domain/PcmChunk.ts"
 import type { Chunks, Heard } from "./FirstSound.ts"
 
-/** What has been passed on: how much, with which checksum, and which words. */
-export const makeSaid = () => {
+/** What has been passed on: how much, with which checksum where it may be spoken `again`, and which words. */
+export const makeSaid = (again: boolean) => {
   const said = { bytes: 0, checksum: 0, words: [] as Array<SpokenWord> }
   const add = (chunks: Chunks): Chunks => {
     for (const { pcm, words } of chunks) {
       said.bytes += pcm.length
-      if (pcm.length > 0) said.checksum = crc32(pcm, said.checksum)
+      if (again && pcm.length > 0) said.checksum = crc32(pcm, said.checksum)
       if (words.length > 0) said.words.push(...words)
     }
     return chunks
   }
 
   /** Reads over what has been said, and fails when it is not the same, sample for sample. */
-  const leftOut = Effect.fnUntraced(function*(again: Heard) {
+  const leftOut = Effect.fnUntraced(function*(other: Heard) {
     let bytes = said.bytes
     let words = said.words.length
     let checksum = 0
@@ -36,10 +36,10 @@ export const makeSaid = () => {
         const left = { pcm: chunk.pcm.subarray(skipped.length), words: chunk.words.slice(known) }
         return left.pcm.length > 0 || left.words.length > 0 ? [left] : []
       })
-    let [first, ...more] = rest(again.first)
+    let [first, ...more] = rest(other.first)
     let ended = false
     while (!ended && (bytes > 0 || first === undefined)) {
-      const chunks = yield* Effect.catchIf(again.pull, Cause.isDone, () => {
+      const chunks = yield* Effect.catchIf(other.pull, Cause.isDone, () => {
         ended = true
         return Effect.succeed([])
       })
@@ -47,8 +47,8 @@ export const makeSaid = () => {
     }
     if (bytes > 0 || checksum !== said.checksum) return yield* otherSpeech
     // All of it had been said, but for its end.
-    if (first === undefined) return { ...again, first: [nothing] as const, pull: Cause.done() }
-    return { ...again, first: [first, ...more] as const }
+    if (first === undefined) return { ...other, first: [nothing] as const, pull: Cause.done() }
+    return { ...other, first: [first, ...more] as const }
   })
 
   return Object.assign(said, { add, leftOut })

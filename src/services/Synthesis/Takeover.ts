@@ -52,7 +52,7 @@ export const takingOver = (heard: Heard, scope: Scope.Scope, options: TakeoverOp
     isSameSpeaker(options.voice) ? route.candidates.filter((other) => other !== backend) : []
   if (route.otherNodes() === 0 && others(heard.dispatched.backend).length === 0) return heard
 
-  const said = makeSaid()
+  const said = makeSaid(heard.dispatched.deterministic)
   let current = heard
   let early: Chunks | undefined
   let shift = 0

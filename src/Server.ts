@@ -13,6 +13,7 @@ import { Breakers } from "./services/Breakers.ts"
 import { ClipNormaliser } from "./services/ClipNormaliser.ts"
 import { Database } from "./services/Database.ts"
 import * as EmbeddedNode from "./services/EmbeddedNode.ts"
+import { GlobalVoices } from "./services/GlobalVoices.ts"
 import { Idempotency } from "./services/Idempotency.ts"
 import { Identity } from "./services/Identity.ts"
 import { JwtVerifier } from "./services/JwtVerifier.ts"
@@ -55,8 +56,7 @@ export const layer = (settings: Settings) => {
   )
 
   const State = Layer.mergeAll(
-    VoiceRepo.layer,
-    Licences.layer,
+    GlobalVoices.layer.pipe(Layer.provideMerge(Layer.merge(VoiceRepo.layer, Licences.layer))),
     PolicyResolver.layer,
     ApiKeys.layer,
     Ledger.layer,

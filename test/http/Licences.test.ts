@@ -159,6 +159,53 @@ for (const [name, env] of stores) {
         assert.equal(absent.json.error.code, "SCAISPEAK_VOICE_NOT_FOUND")
       }))
 
+    it.effect("come with a new voice of the relay, by a form without files", () =>
+      Effect.gen(function*() {
+        const { ada, admin, shown, url } = yield* client
+        const form = (fields: Record<string, string | Blob>, key = admin) =>
+          Effect.promise(async () => {
+            const body = new FormData()
+            for (const [field, value] of Object.entries(fields)) body.append(field, value)
+            const headers = { authorization: `Bearer ${key}` }
+            const response = await fetch(`${url}${globals}`, { method: "POST", headers, body })
+            const json: any = await response.json()
+            return { status: response.status, json, fields: json.error?.details?.map(({ field }: any) => field) }
+          })
+        const alloy = { relay_speaker: "alloy", display_name: "Alloy", language_primary: "en" }
+        const licensed = { licensor: "Ada", license_type: "usage_bound", license_character_cap: "500" }
+        const tags = { style_tags_json: "[\"calm\"]", language_supported_json: "[\"en\",\"de\"]" }
+        const made = yield* form({ ...alloy, ...licensed, ...tags })
+        assert.equal(made.status, 201, JSON.stringify(made.json))
+        const { backends, license, scope, style_tags, voice_id } = made.json.data
+        assert.deepEqual([scope, style_tags, backends], ["global", ["calm"], { A: false, B: true }])
+        assert.equal(license.character_cap, 500)
+        assert.deepEqual(yield* shown(voice_id), license)
+        assert.equal((yield* form(alloy)).json.data.license, null)
+
+        assert.equal((yield* form(alloy, ada)).json.error.code, "AUTHZ_PERMISSION_DENIED")
+        const clip = new Blob([new Uint8Array(100_000)], { type: "audio/wav" })
+        for (const field of ["reference", "license_document"]) {
+          const refused = yield* form({ ...alloy, [field]: clip })
+          assert.deepEqual([refused.status, refused.fields], [422, [field]])
+        }
+        assert.deepEqual((yield* form({})).fields, ["relay_speaker", "display_name", "language_primary"])
+        assert.deepEqual((yield* form({ ...alloy, license_type: "perpetual" })).fields, ["licensor"])
+        assert.deepEqual((yield* form({ ...alloy, license_character_cap: "many" })).fields, ["license_character_cap"])
+        assert.deepEqual((yield* form({ ...alloy, colour: "red" })).fields, ["colour"])
+        assert.deepEqual((yield* form({ ...alloy, style_tags_json: "[" })).fields, ["style_tags_json"])
+        assert.equal((yield* form({ ...alloy, description: "x".repeat(20_000) })).status, 413)
+        const cut = yield* send(
+          "POST",
+          `${url}${globals}`,
+          "--b\r\nContent-Disposition: form-data; name=\"x\"",
+          admin,
+          {
+            "content-type": "multipart/form-data; boundary=b"
+          }
+        )
+        assert.equal(cut.json.error.code, "VALIDATION_ERROR")
+      }))
+
     it.effect("go with their voice, which nobody finds again", () =>
       Effect.gen(function*() {
         const { ada, admin, speak, url } = yield* client

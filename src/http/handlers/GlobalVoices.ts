@@ -6,22 +6,30 @@ import { VoiceId } from "../../domain/Ids.ts"
 import type { LicenceTerms } from "../../domain/Licence.ts"
 import { isSuperAdmin } from "../../domain/Permission.ts"
 import { GlobalVoices } from "../../services/GlobalVoices.ts"
+import type { RelayVoice } from "../../services/GlobalVoices.ts"
 import { Licences } from "../../services/Licences.ts"
 import { VoiceRepo } from "../../services/VoiceRepo.ts"
 import { Api } from "../Api.ts"
 import { Caller } from "../api/Caller.ts"
+import { NewGlobalVoice } from "../api/GlobalVoices.ts"
 import type { LicenseChanges } from "../api/GlobalVoices.ts"
 import * as Envelope from "../Envelope.ts"
+import { formFields } from "../FormFields.ts"
 import { license } from "./License.ts"
 import { record } from "./Voices.ts"
 
 const decodeVoiceId = Schema.decodeUnknownOption(VoiceId)
 
+const onlySuperAdmins = Effect.fnUntraced(function*() {
+  const { user } = yield* Caller
+  if (!isSuperAdmin(user)) return yield* new PermissionDenied({ permission: "super_admin" })
+})
+
 /** The voice that a super admin names; nobody else learns whether there is one. */
 const named = Effect.fnUntraced(function*(id: string) {
   const caller = yield* Caller
   caller.resourceId = id
-  if (!isSuperAdmin(caller.user)) return yield* new PermissionDenied({ permission: "super_admin" })
+  yield* onlySuperAdmins()
   const voiceId = decodeVoiceId(id)
   return Option.isSome(voiceId) ? voiceId.value : yield* new VoiceNotFound()
 })
@@ -35,6 +43,15 @@ export const layer = HttpApiBuilder.group(
     const voices = yield* VoiceRepo
 
     return handlers.handleAll({
+      addGlobalVoice: Effect.fnUntraced(function*({ payload }) {
+        yield* onlySuperAdmins()
+        const form = yield* formFields(NewGlobalVoice, payload)
+        const caller = yield* Caller
+        const { licence, voice } = yield* globals.add(relayVoice(form), isLicensed(form) ? terms(form) : null)
+        caller.resourceId = voice.voiceId
+        return yield* Envelope.ok({ ...record(voice), license: license(licence) })
+      }, Envelope.answerFailures),
+
       changeGlobalVoice: Effect.fnUntraced(function*({ params, payload }) {
         const id = yield* named(params.voice_id)
         const licence = yield* licences.change(id, terms(payload))
@@ -50,6 +67,19 @@ export const layer = HttpApiBuilder.group(
     })
   })
 )
+
+const relayVoice = (form: typeof NewGlobalVoice.Type): RelayVoice => ({
+  relaySpeaker: form.relay_speaker,
+  displayName: form.display_name,
+  description: form.description,
+  languagePrimary: form.language_primary,
+  languageSupported: form.language_supported_json ?? [form.language_primary],
+  gender: form.gender_hint,
+  ageHint: form.age_hint ?? null,
+  styleTags: form.style_tags_json
+})
+
+const isLicensed = (form: typeof NewGlobalVoice.Type) => Object.keys(terms(form)).length > 0
 
 const terms = (changes: typeof LicenseChanges.Type): Partial<LicenceTerms> => ({
   ...(changes.licensor === undefined ? {} : { licensor: changes.licensor }),

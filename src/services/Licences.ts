@@ -76,8 +76,8 @@ export class Licences extends Context.Service<Licences, {
           if (licence === null || licence.characterCap === null) return null
           if (yield* rows.reserve(licence.licenseId, voiceId, characters)) return licence
           // No room, or other terms than the remembered ones.
-          licence = yield* rows.find(voiceId)
-          yield* Cache.set(remembered, voiceId, licence)
+          yield* Cache.invalidate(remembered, voiceId)
+          licence = yield* termsOf(voice)
           const refusal = licence && mayUse(voiceId, licence, yield* Clock.currentTimeMillis, characters)
           if (refusal) return yield* refusal
         }

@@ -28,8 +28,8 @@ const rememberedMax = 10_000
 /** Room that is seen and gone again at the next look: others took it. */
 const looksMax = 3
 
-/** A database that restarts is back within this; after it the characters stay counted. */
-const givenBackWithin = { schedule: Schedule.spaced("100 millis"), times: 10 } as const
+/** A lost connection is made anew by the next try; after the last one the characters stay counted. */
+const givingBack = { schedule: Schedule.spaced("100 millis"), times: 5 } as const
 
 type Speaker = Pick<Voice, "voiceId" | "scope">
 
@@ -86,7 +86,7 @@ export class Licences extends Context.Service<Licences, {
 
       const settle = (licence: Licence | null, { voiceId }: Speaker, characters: number, facts: HoldFacts) =>
         licence === null || isUsed(facts) ? Effect.void : rows.giveBack(licence.licenseId, voiceId, characters).pipe(
-          Effect.retry(givenBackWithin),
+          Effect.retry(givingBack),
           Effect.catch((cause) => Effect.logWarning("unused characters stay counted", { voiceId, characters }, cause))
         )
 

@@ -1,5 +1,5 @@
 import { describe, it, layer } from "@effect/vitest"
-import { DateTime, Effect, Exit, Layer, Schema, Scope } from "effect"
+import { DateTime, Effect, Exit, Layer, Logger, Redacted, Schema, Scope } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import assert from "node:assert/strict"
@@ -10,6 +10,7 @@ import { Database } from "../../src/services/Database.ts"
 import { Licences } from "../../src/services/Licences.ts"
 import { encode } from "../../src/services/sql/VoiceRow.ts"
 import { voice } from "../layers/voices.ts"
+import { startMariadb } from "../servers/Mariadb.ts"
 import { sqlLayers } from "./sqlLayers.ts"
 
 const unbound: Partial<LicenceTerms> = { licensor: "Ada", type: "perpetual" }
@@ -240,3 +241,29 @@ for (const db of sqlLayers) {
       }))
   })
 }
+
+describe("Licences whose MariaDB is killed", () => {
+  const server = Effect.acquireRelease(Effect.promise(startMariadb), (one) => Effect.promise(() => one.stop()))
+
+  it.live("give back once the server is there again, and else count in the licensor's favour", () =>
+    Effect.gen(function*() {
+      const { kill, start, url } = yield* server
+      const services = Licences.layer.pipe(Layer.provideMerge(Database.layer(Redacted.make(url))))
+      yield* Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        // The server forgets a commit at a crash unless the log has left its process.
+        yield* sql`SET GLOBAL innodb_flush_log_at_trx_commit = 2`.unprepared
+        const one = yield* speaker(capped(100))
+        const ended = yield* Scope.make()
+        const restarted = yield* Scope.make()
+        for (const scope of [ended, restarted]) yield* Scope.provide(hold(one, 30), scope)
+        yield* Effect.promise(kill)
+        assert.equal((yield* Effect.flip(Effect.scoped(hold(one, 30))))._tag, "StorageUnavailable")
+        // Six tries in vain.
+        yield* Scope.close(ended, Exit.void)
+        yield* Effect.promise(start)
+        yield* Scope.close(restarted, Exit.void)
+        assert.equal(yield* used(one), 30, "the first stays counted, the second does not")
+      }).pipe(Effect.provide(services), Effect.provide(Logger.layer([])))
+    }))
+})

@@ -264,6 +264,6 @@ describe("Licences whose MariaDB is killed", () => {
         yield* Effect.promise(start)
         yield* Scope.close(restarted, Exit.void)
         assert.equal(yield* used(one), 30, "the first stays counted, the second does not")
-      }).pipe(Effect.provide(services), Effect.provide(Logger.layer([])))
+      }).pipe(Effect.provide(Layer.merge(services, Logger.layer([]))))
     }))
 })

@@ -1,9 +1,14 @@
 /**
- * An engine node that costs nothing: 48 KB of audio in ten messages, at once or after a delay given in ms as the first
- * argument. It prints its address.
+ * An engine node that costs nothing. It prints its addresses, comma-separated.
+ *
+ * It speaks `--messages` of `--bytes` (48 KB in ten by default) at once, `--delay` ms after it was asked; or, with
+ * `--pace`, one each so many ms, all calls by one timer, each message beginning with the time at which it was written.
+ * To a line on its standard input it answers with the time at which each call was cancelled, by the text of the call.
  */
 import { Server, ServerCredentials } from "@grpc/grpc-js"
 import type { sendUnaryData, ServerWritableStream } from "@grpc/grpc-js"
+import { createInterface } from "node:readline"
+import { parseArgs } from "node:util"
 import { AudioServiceService, Cloning, EngineState } from "../src/proto/scaiinfer/v1/audio.ts"
 import type {
   GetInfoResponse,
@@ -11,33 +16,89 @@ import type {
   SynthesizeEvent,
   SynthesizeRequest
 } from "../src/proto/scaiinfer/v1/audio.ts"
+import { monotonicMillis } from "./monotonicMillis.ts"
 
-const delayMillis = Number(process.argv[2] ?? 0)
-const message = new Uint8Array(4800).map((_, i) => i)
+const { values } = parseArgs({
+  options: {
+    delay: { type: "string", default: "0" },
+    messages: { type: "string", default: "10" },
+    bytes: { type: "string", default: "4800" },
+    pace: { type: "string", default: "0" },
+    ports: { type: "string", default: "1" }
+  }
+})
+const [delayMillis, messages, paceMillis] = [Number(values.delay), Number(values.messages), Number(values.pace)]
+const message = new Uint8Array(Number(values.bytes)).map((_, i) => i)
+const stamp = new DataView(message.buffer)
+
+/** SHA-256 of the one clip that it claims to hold. */
+const heldReference = Buffer.alloc(32, 1)
+
+type Call = ServerWritableStream<SynthesizeRequest, SynthesizeEvent>
+
+const begin = (call: Call) =>
+  call.write({
+    event: {
+      $case: "header",
+      value: {
+        sampleRate: 16000,
+        model: "fake",
+        modelVersion: "1",
+        engine: "fake",
+        ignoredParams: [],
+        deterministic: true
+      }
+    }
+  })
+const speak = (call: Call) => call.write({ event: { $case: "audio", value: { pcm: message } } })
+const end = (call: Call) => {
+  call.write({ event: { $case: "done", value: { audioMs: 1500, generateMs: 0 } } })
+  call.end()
+}
+
+const atOnce = (call: Call) => {
+  begin(call)
+  for (let i = 0; i < messages; i++) speak(call)
+  end(call)
+}
+
+/** Calls, and the messages that each still has to write, by the millisecond of the period in which the next is due. */
+const slots = Array.from({ length: paceMillis }, () => new Map<Call, number>())
+const cancelled = new Map<string, number>()
+
+const paced = (call: Call) => {
+  const slot = slots[Math.floor(monotonicMillis()) % paceMillis]!
+  slot.set(call, messages)
+  call.once("cancelled", () => {
+    cancelled.set(call.request.text, monotonicMillis())
+    slot.delete(call)
+  })
+  begin(call)
+}
+
+let due = Math.floor(monotonicMillis())
+const writeWhatIsDue = () => {
+  for (const now = monotonicMillis(); due <= now; due++) {
+    const slot = slots[due % paceMillis]!
+    for (const [call, left] of slot) {
+      stamp.setFloat64(0, monotonicMillis())
+      speak(call)
+      if (left > 1) slot.set(call, left - 1)
+      else {
+        slot.delete(call)
+        end(call)
+      }
+    }
+  }
+}
+if (paceMillis > 0) setInterval(writeWhatIsDue, 1)
 
 const server = new Server()
 server.addService(AudioServiceService, {
-  synthesize: (call: ServerWritableStream<SynthesizeRequest, SynthesizeEvent>) => {
-    const speak = () => {
-      call.write({
-        event: {
-          $case: "header",
-          value: {
-            sampleRate: 16000,
-            model: "fake",
-            modelVersion: "1",
-            engine: "fake",
-            ignoredParams: [],
-            deterministic: true
-          }
-        }
-      })
-      for (let i = 0; i < 10; i++) call.write({ event: { $case: "audio", value: { pcm: message } } })
-      call.write({ event: { $case: "done", value: { audioMs: 1500, generateMs: 0 } } })
-      call.end()
-    }
-    if (delayMillis === 0) speak()
-    else setTimeout(speak, delayMillis)
+  synthesize: (call: Call) => {
+    if (paceMillis > 0) paced(call)
+    else if (delayMillis > 0) setTimeout(() => atOnce(call), delayMillis)
+    else atOnce(call)
   },
   getInfo: (_: unknown, reply: sendUnaryData<GetInfoResponse>) =>
     reply(null, {
@@ -48,13 +109,13 @@ server.addService(AudioServiceService, {
         model: "fake",
         modelVersion: "1",
         languages: ["en"],
-        abilities: { cloning: Cloning.UNSPECIFIED, design: false, nativeWordTimes: false, streaming: true },
+        abilities: { cloning: Cloning.ZERO_SHOT, design: false, nativeWordTimes: false, streaming: true },
         state: EngineState.READY,
         stateReason: ""
       }],
       load: { capacity: 10_000, active: 0, queued: 0 },
       draining: false,
-      heldReferences: []
+      heldReferences: [heldReference]
     }),
   listVoices: (_: unknown, reply: sendUnaryData<ListVoicesResponse>) =>
     reply(null, {
@@ -69,8 +130,18 @@ server.addService(AudioServiceService, {
       }]
     })
 })
-server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) => {
-  if (error) throw error
-  console.log(`127.0.0.1:${port}`)
-})
-process.stdin.resume().once("close", () => process.exit())
+
+const listen = () =>
+  new Promise<string>((resolve, reject) =>
+    server.bindAsync(
+      "127.0.0.1:0",
+      ServerCredentials.createInsecure(),
+      (error, port) => error ? reject(error) : resolve(`127.0.0.1:${port}`)
+    )
+  )
+console.log((await Promise.all(Array.from({ length: Number(values.ports) }, listen))).join(","))
+
+createInterface({ input: process.stdin }).on("line", () => {
+  console.log(JSON.stringify(Object.fromEntries(cancelled)))
+  cancelled.clear()
+}).once("close", () => process.exit())

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
 import { once } from "node:events"
+import { readFileSync } from "node:fs"
 import { mkdtemp, rm } from "node:fs/promises"
 import { Agent, request } from "node:http"
 import { tmpdir } from "node:os"
@@ -10,8 +11,16 @@ import { createInterface } from "node:readline"
 
 const children: Array<ChildProcess> = []
 
-/** Starts a program of this folder; resolves with the first line that it prints. */
-export const start = async (file: string, ...args: ReadonlyArray<string>): Promise<string> => {
+export interface Program {
+  /** The first line that it prints. */
+  readonly greeting: string
+  readonly pid: number
+  /** Sends it a line; resolves with the next line that it prints. */
+  readonly ask: (line: string) => Promise<string>
+}
+
+/** Starts a program of this folder. */
+export const launch = async (file: string, ...args: ReadonlyArray<string>): Promise<Program> => {
   const child = spawn(process.execPath, [
     "--disable-warning=ExperimentalWarning",
     join(import.meta.dirname, file),
@@ -20,9 +29,21 @@ export const start = async (file: string, ...args: ReadonlyArray<string>): Promi
     stdio: ["pipe", "pipe", "inherit"]
   })
   children.push(child)
-  const [line] = await once(createInterface({ input: child.stdout! }), "line")
-  return line as string
+  const lines = createInterface({ input: child.stdout! })
+  const next = async () => (await once(lines, "line"))[0] as string
+  return {
+    greeting: await next(),
+    pid: child.pid!,
+    ask: (line) => {
+      child.stdin!.write(`${line}\n`)
+      return next()
+    }
+  }
 }
+
+/** As {@link launch}, where the greeting is all that matters. */
+export const start = async (file: string, ...args: ReadonlyArray<string>): Promise<string> =>
+  (await launch(file, ...args)).greeting
 
 export interface Gateway {
   readonly url: string
@@ -118,6 +139,14 @@ export const load = async (connections: number, millis: number, call: (agent: Ag
   agent.destroy()
   return done
 }
+
+/** CPU time that a process has used, ms. Linux. */
+export const cpuMillis = (pid: number): number => {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /su, "").split(" ")
+  return (Number(fields[11]) + Number(fields[12])) * tickMillis
+}
+/** USER_HZ is 100 wherever Node runs. */
+const tickMillis = 10
 
 export const quantile = (values: ReadonlyArray<number>, q: number): number => {
   const sorted = [...values].sort((a, b) => a - b)

@@ -108,7 +108,7 @@ const throughput = async () => {
 const parts: Record<string, () => Promise<void>> = {
   engine: () => added("embedded engine, 1 at a time", {}, "awb", 1, 200),
   concurrent: async () => {
-    const node = await start("fakeNode.ts", "200")
+    const node = await start("fakeNode.ts", "--delay", "200")
     await added(`node of 200 ms, ${connections} at once`, { SCAISPEAK_NODES: node }, "one", connections, 2400)
   },
   throughput

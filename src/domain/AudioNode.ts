@@ -72,19 +72,28 @@ export const needOf = (
 
 const cloningRank: Record<Cloning, number> = { none: 0, fitted: 1, zero_shot: 2 }
 
-/** The engine of a node that serves the need best, and how well: 0 = not at all. */
-const serving = ({ engines }: NodeState, need: Need): { readonly engine: string; readonly rank: number } => {
-  let best = { engine: "", rank: 0 }
+/** How well an engine serves a need: 0 = not at all. */
+const rankOf = ({ cloning, design, engine, ready }: EngineOffer, need: Need): number => {
+  if (!ready || (need.engine !== undefined && need.engine !== "default" && engine !== need.engine)) return 0
+  switch (need.kind) {
+    case "cloning":
+      return cloningRank[cloning]
+    case "design":
+      return Number(design)
+    default:
+      return 1
+  }
+}
+
+/** The engine of a node that serves the need best. Asked for every node at every call: nothing is allocated. */
+const serving = ({ engines }: NodeState, need: Need): EngineOffer | undefined => {
+  let best: EngineOffer | undefined
+  let bestRank = 0
   for (const offer of engines) {
-    if (!offer.ready || (need.engine !== undefined && need.engine !== "default" && offer.engine !== need.engine)) {
-      continue
-    }
-    const rank = need.kind === "cloning"
-      ? cloningRank[offer.cloning]
-      : need.kind === "design"
-      ? Number(offer.design)
-      : 1
-    if (rank > best.rank) best = { engine: offer.engine, rank }
+    const rank = rankOf(offer, need)
+    if (rank <= bestRank) continue
+    best = offer
+    bestRank = rank
   }
   return best
 }
@@ -102,15 +111,13 @@ export const NodesState = Schema.Literals([
 export type NodesState = typeof NodesState.Type
 
 const stateOf = (node: NodeState, need: Need): NodesState =>
-  serving(node, need).rank === 0
-    ? "unable"
-    : node.tier === "stale"
-    ? "stale"
-    : node.draining
-    ? "draining"
-    : node.tripped
-    ? "recovering"
-    : node.tier
+  serving(node, need) === undefined ? "unable" : fitness(node)
+
+/** Of a node that has an engine for the call. */
+const fitness = (node: NodeState) => {
+  const { tier } = node
+  return tier === "stale" ? tier : node.draining ? "draining" : node.tripped ? "recovering" : tier
+}
 
 /** Whether a call with this need may go to the node. */
 export const canServe = (node: NodeState, need: Need): boolean => {
@@ -121,7 +128,10 @@ export const canServe = (node: NodeState, need: Need): boolean => {
 /** The state of the best node. */
 export const nodesState = (nodes: Iterable<NodeState>, need: Need): NodesState => {
   let best = NodesState.literals.indexOf("none")
-  for (const node of nodes) best = Math.min(best, NodesState.literals.indexOf(stateOf(node, need)))
+  for (const node of nodes) {
+    best = Math.min(best, NodesState.literals.indexOf(stateOf(node, need)))
+    if (best === 0) break
+  }
   return NodesState.literals[best]!
 }
 
@@ -148,37 +158,42 @@ export const choose = <Node extends NodeState>(
   need: Need,
   random: readonly [number, number]
 ): Chosen<Node> | undefined => {
-  let group: Array<Chosen<Node>> = []
+  let group: Array<Node> = []
   let groupRank = 0
   for (const node of nodes) {
-    if (!canServe(node, need)) continue
-    const { engine, rank } = serving(node, need)
-    const total = 2 * rank + Number(node.tier === "healthy")
-    if (total < groupRank) continue
-    if (total > groupRank) group = []
-    groupRank = total
-    group.push({ node, engine, reason: "" })
+    const offer = serving(node, need)
+    if (offer === undefined) continue
+    const state = fitness(node)
+    if (state !== "healthy" && state !== "warning") continue
+    const rank = 2 * rankOf(offer, need) + Number(state === "healthy")
+    if (rank < groupRank) continue
+    if (rank > groupRank) group = []
+    groupRank = rank
+    group.push(node)
   }
   if (group.length === 0) return undefined
+  const chosen = (node: Node, reason: string) => ({ node, engine: serving(node, need)!.engine, reason })
   if (need.kind === "cloning") {
-    const holders = group.filter(({ node }) => node.holds(need.sha256) && !isFull(node))
-    if (holders.length > 0) return { ...lessBusy(holders, random), reason: "it holds the reference clip" }
+    const holders = group.filter((node) => node.holds(need.sha256) && !isFull(node))
+    if (holders.length > 0) return chosen(lessBusy(holders, random), "it holds the reference clip")
   }
-  return {
-    ...lessBusy(group, random),
-    reason: group.length === 1
-      ? groupRank % 2 === 0 ? "the only one, and its last sign of life is old" : "the only one ready"
-      : "the less busy of two at random"
-  }
+  return chosen(
+    lessBusy(group, random),
+    group.length > 1
+      ? "the less busy of two at random"
+      : groupRank % 2 === 0
+      ? "the only one, and its last sign of life is old"
+      : "the only one ready"
+  )
 }
 
 const lessBusy = <Node extends NodeState>(
-  group: ReadonlyArray<Chosen<Node>>,
+  group: ReadonlyArray<Node>,
   [one, other]: readonly [number, number]
-): Chosen<Node> => {
-  const first = Math.floor(one * group.length)
+): Node => {
   if (group.length === 1) return group[0]!
+  const first = Math.floor(one * group.length)
   const second = (first + 1 + Math.floor(other * (group.length - 1))) % group.length
   const [a, b] = [group[first]!, group[second]!]
-  return load(a.node) <= load(b.node) ? a : b
+  return load(a) <= load(b) ? a : b
 }

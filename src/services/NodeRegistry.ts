@@ -184,14 +184,22 @@ export class NodeRegistry extends Context.Service<NodeRegistry, {
           watch,
           heard,
           pick: (need, tried) =>
-            Effect.flatMap(Random.next, (one) =>
-              Effect.map(Random.next, (other) => choose(untried(tried), need, [one, other]))),
+            Effect.map(Random.Random, (random) =>
+              choose(untried(tried), need, [random.nextDoubleUnsafe(), random.nextDoubleUnsafe()])),
           availability: (need, tried = nobody) =>
             availabilityOfNodes(need, need === undefined ? "none" : nodesState(untried(tried), need)),
-          count: (need, tried) =>
-            untried(tried).filter((node) => canServe(node, need)).length,
+          count: (need, tried) => {
+            let count = 0
+            for (const { node } of nodes.values()) {
+              if (!tried.has(node.address) && canServe(node, need)) {
+                count++
+              }
+            }
+            return count
+          },
           lost,
-          note: (node, outcome) => breakers.note(keyOf(node.address), outcome),
+          note: (node, outcome) =>
+            breakers.note(keyOf(node.address), outcome),
           nodes: () => Array.from(nodes.values(), ({ node }) => node),
           presets: Stream.fromPubSub(presets)
         })

@@ -20,7 +20,7 @@ const speechMillisMin = 2000
 const voicedMillisMin = 400
 /** Of the speech: less is whisper, noise or music. */
 const voicedShareMin = 0.08
-/** The median of fewer than three quarters would be moved by the octave errors that a creaking voice has. */
+/** A frame this far from the median, in octaves, is creak or taken for its double: it says nothing of how a voice moves. */
 const octavesMax = 0.75
 
 /** The profile of a clip, 1 is full scale, or in words why it has none. */

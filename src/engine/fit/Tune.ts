@@ -24,7 +24,7 @@ export type Speak = (fit: Fit) => Float64Array
 /** The second round moves the pitch by 1 % at most and the spectrum by 1 dB. */
 const rounds = 2
 /** The equaliser's reach: more would lift what a clip's microphone never heard. */
-export const curveDbMax = 12
+const curveDbMax = 12
 /** Bands to either side that a band is averaged with. */
 const smoothBands = 1
 /** What the pitch may be asked to be beyond the target, as a factor either way. */

@@ -2,7 +2,7 @@
  * From allowed backends to one that is heard. A call moves on, to another node or to the next backend, only while nothing
  * of it has been heard, and what the last one was doing is stopped before. All attempts share one deadline.
  */
-import { Cause, Clock, Effect, Exit, Metric, Scope, Stream } from "effect"
+import { Cause, Channel, Clock, Effect, Exit, Metric, Scope, Stream } from "effect"
 import type { Pull } from "effect"
 import { bytesPerSample } from "../../domain/AudioFormat.ts"
 import type { Backend } from "../../domain/BackendPolicy.ts"
@@ -100,7 +100,8 @@ export const hear = (
     Effect.flatMap(Scope.fork(parent), (scope) => {
       const heard = Effect.gen(function*() {
         const dispatched = yield* dispatch
-        const pull: AudioPull = yield* Stream.toPull(dispatched.audio)
+        // Not `Stream.toPull`: around each pull it copies every service of the process, and takes turns that nobody needs.
+        const pull: AudioPull = yield* Channel.toPullScoped(Stream.toChannel(dispatched.audio), scope)
         const first = yield* firstSound(pull, dispatched).pipe(step("synthesis.first_audio"))
         return { dispatched, first, pull, close: Scope.close(scope, Exit.void) }
       }).pipe(Scope.provide(scope))

@@ -7,26 +7,26 @@
  * the rest of the broken sentence is lost, and the record says so. Where nobody can tell what has been heard, or where the
  * speaker would be another one, the call fails.
  */
-import { Cause, Effect, Metric, Scope } from "effect"
-import { crc32 } from "node:zlib"
-import { bytesPerSample, millisOfBytes } from "../../domain/AudioFormat.ts"
+import { Cause, Clock, Effect, Metric, Scope } from "effect"
+import { millisOfBytes } from "../../domain/AudioFormat.ts"
 import type { Backend } from "../../domain/BackendPolicy.ts"
-import { BackendFailed } from "../../domain/Failure.ts"
+import { waitOf } from "../../domain/Failover.ts"
 import type { DispatchFailure } from "../../domain/Failure.ts"
-import type { PcmChunk, SpokenWord } from "../../domain/PcmChunk.ts"
+import type { PcmChunk } from "../../domain/PcmChunk.ts"
 import { isSameSpeaker } from "../../domain/Voice.ts"
 import type { Voice } from "../../domain/Voice.ts"
 import { isBackends } from "../Dispatch.ts"
 import type { Dispatched, DispatchRefusal } from "../Dispatch.ts"
 import type { AudioPull, Chunks, Heard, Route } from "./FirstSound.ts"
 import { restAfter } from "./RestOfText.ts"
+import { makeSaid, otherSpeech } from "./Said.ts"
 
 export interface TakeoverOptions {
   readonly route: Route
   readonly text: string
   readonly language: string
   readonly voice: Voice
-  /** Longest wait for the first audio of whoever takes over, ms. */
+  /** Longest wait for the first audio of whoever takes over, over all that are asked at one break; ms. */
   readonly firstAudioMsMax: number
   /** Somebody else speaks from here on. */
   readonly onTakeover: (dispatched: Dispatched) => void
@@ -42,6 +42,8 @@ const brokenOff = Metric.withAttributes(takeoversTotal, { how: "broken_off" })
 
 /** A text whose backends break again and again has to end. */
 const takeoversMax = 2
+/** Nodes that are asked at one break to speak the text again. */
+const replaysMax = 2
 
 /** The same speech, taken up by others where it breaks. Runs in the scope that the attempts belong to. */
 export const takingOver = (heard: Heard, scope: Scope.Scope, options: TakeoverOptions): Heard => {
@@ -55,6 +57,10 @@ export const takingOver = (heard: Heard, scope: Scope.Scope, options: TakeoverOp
   let early: Chunks | undefined
   let shift = 0
   let takeovers = 0
+  /** Epoch ms, of the break that is being mended. */
+  let deadline = 0
+  /** What has been said is one speech from its beginning. */
+  let unbroken = true
   said.add(heard.first)
 
   const shifted = (chunks: Chunks): Chunks =>
@@ -78,8 +84,11 @@ export const takingOver = (heard: Heard, scope: Scope.Scope, options: TakeoverOp
       const atMs = millisOfBytes(said.bytes, broken.sampleRate)
       yield* current.close
       if (takeovers++ === takeoversMax) return yield* failure
+      deadline = (yield* Clock.currentTimeMillis) + options.firstAudioMsMax
       route.note(`${nameOf(broken)} broke after ${atMs} ms: ${failure.code}.`)
-      const seamless = broken.deterministic && broken.backend === "A" ? yield* replay(broken) : undefined
+      const repeatable = unbroken && broken.deterministic && broken.backend === "A"
+      const seamless = repeatable ? yield* replay(broken) : undefined
+      if (takeovers > takeoversMax) return yield* failure
       const other = seamless ?? (yield* resume(broken, atMs))
       if (other === undefined) {
         yield* Metric.update(brokenOff, 1)
@@ -89,6 +98,7 @@ export const takingOver = (heard: Heard, scope: Scope.Scope, options: TakeoverOp
       current = other
       early = other.first
       shift = seamless === undefined ? atMs : 0
+      unbroken &&= seamless !== undefined
       route.note(
         `${nameOf(other.dispatched)} went on at ${atMs} ms, ${
           seamless === undefined ? "with the next sentence; the rest of the broken one is lost" : "without a seam"
@@ -104,9 +114,12 @@ export const takingOver = (heard: Heard, scope: Scope.Scope, options: TakeoverOp
       return yield* next
     })
 
-  const ask = (backend: Backend, text: string) =>
-    route.attempt(backend, text, {
-      firstAudioMsMax: options.firstAudioMsMax,
+  const ask = Effect.fnUntraced(function*(backend: Backend, text: string) {
+    const leftMillis = deadline - (yield* Clock.currentTimeMillis)
+    if (leftMillis <= 0) return undefined
+    const isLast = backend === "B" || (route.otherNodes() <= 1 && !others(current.dispatched.backend).includes("B"))
+    return yield* route.attempt(backend, text, {
+      firstAudioMsMax: waitOf(leftMillis, isLast),
       tried: route.tried,
       note: route.note
     }).pipe(
@@ -116,21 +129,32 @@ export const takingOver = (heard: Heard, scope: Scope.Scope, options: TakeoverOp
         return Effect.succeed(undefined)
       })
     )
+  })
 
-  /** The whole text again on another node, without what has been said. */
+  /** The whole text again on another node, without what has been said. One that breaks before it comes there counts. */
   const replay = Effect.fnUntraced(function*(broken: Dispatched): Effect.fn.Return<
     Heard | undefined,
     DispatchRefusal
   > {
-    if (route.otherNodes() === 0) return undefined
-    const again = yield* ask("A", options.text)
-    if (again === undefined) return undefined
-    if (!again.dispatched.deterministic || !isSame(again.dispatched, broken)) {
+    for (let asked = 0; asked < replaysMax && route.otherNodes() > 0; asked++) {
+      const again = yield* ask("A", options.text)
+      if (again === undefined) continue
+      const fits = again.dispatched.deterministic && isSame(again.dispatched, broken)
+      const caughtUp = fits ? yield* catchUp(again) : undefined
+      if (caughtUp !== undefined) return caughtUp
       yield* again.close
-      return undefined
+      if (!fits) continue
+      if (takeovers++ === takeoversMax) return undefined
+      deadline = (yield* Clock.currentTimeMillis) + options.firstAudioMsMax
     }
-    return yield* said.leftOut(again)
+    return undefined
   })
+
+  const catchUp = (again: Heard): Effect.Effect<Heard | undefined, DispatchRefusal> =>
+    Effect.catchIf(said.leftOut(again), (error) => error !== otherSpeech && isBackends(error), (failure) => {
+      route.note(`${nameOf(again.dispatched)} broke before it came to where the voice was.`)
+      return Effect.as(Effect.logWarning("take-over broke", { code: failure.code }), undefined)
+    })
 
   /** The text from the next sentence on, wherever the same speaker is. */
   const resume = Effect.fnUntraced(function*(broken: Dispatched, atMs: number): Effect.fn.Return<
@@ -164,48 +188,4 @@ const nameOf = ({ backend, nodeId }: Dispatched) => (nodeId === null ? backend :
 const later = ({ pcm, words }: PcmChunk, ms: number): PcmChunk => ({
   pcm,
   words: words.map((word) => ({ ...word, startMs: word.startMs + ms, endMs: word.endMs + ms }))
-})
-
-/** What has been passed on: how much, with which checksum, and which words. */
-const makeSaid = () => {
-  const said = { bytes: 0, checksum: 0, words: [] as Array<SpokenWord> }
-  const add = (chunks: Chunks): Chunks => {
-    for (const { pcm, words } of chunks) {
-      said.bytes += pcm.length
-      if (pcm.length > 0) said.checksum = crc32(pcm, said.checksum)
-      if (words.length > 0) said.words.push(...words)
-    }
-    return chunks
-  }
-
-  /** Reads over what has been said, and fails when it is not the same, sample for sample. */
-  const leftOut = Effect.fnUntraced(function*(again: Heard) {
-    let bytes = said.bytes
-    let words = said.words.length
-    let checksum = 0
-    const rest = (chunks: Chunks): ReadonlyArray<PcmChunk> =>
-      chunks.flatMap((chunk) => {
-        const skipped = chunk.pcm.subarray(0, Math.min(bytes, chunk.pcm.length))
-        if (skipped.length > 0) checksum = crc32(skipped, checksum)
-        bytes -= skipped.length
-        const known = Math.min(words, chunk.words.length)
-        words -= known
-        const left = { pcm: chunk.pcm.subarray(skipped.length), words: chunk.words.slice(known) }
-        return left.pcm.length > 0 || left.words.length > 0 ? [left] : []
-      })
-    let [first, ...more] = rest(again.first)
-    while (bytes > 0 || first === undefined) {
-      const chunks = yield* Effect.catchIf(again.pull, Cause.isDone, () => Effect.fail(otherSpeech))
-      ;[first, ...more] = rest(chunks)
-    }
-    if (checksum !== said.checksum) return yield* otherSpeech
-    return { ...again, first: [first, ...more] as const }
-  })
-
-  return Object.assign(said, { add, leftOut })
-}
-
-const otherSpeech = new BackendFailed({
-  backend: "A",
-  cause: new Error(`Another node with the same model speaks other samples (${bytesPerSample} bytes each).`)
 })

@@ -1,10 +1,10 @@
 /**
  * The one pipeline: every surface that makes sound hands `Synthesis` a decoded request and takes back a plan and PCM.
  *
- * Steps, in order: policy → voice → guards → limits and holds → pick → dispatch → first audio; settling follows when the caller's
- * scope closes. A refusal at any step has touched no backend and leaves no hold. Closing the scope, at any time, stops
- * the backend's work. Before anything is heard a call may move to another node or to the next allowed backend; after that
- * only to one that goes on in the same voice.
+ * Steps, in order: policy → voice → guards → limits and holds → pick → dispatch → first audio; settling follows when the
+ * caller's scope closes. A refusal at any step has touched no backend and leaves no hold. Closing the scope, at any time,
+ * stops the backend's work. Before anything is heard a call may move to another node or to the next allowed backend; after
+ * that only to one that goes on in the same voice.
  */
 import { Clock, Context, Effect, Layer } from "effect"
 import type { Scope, Stream } from "effect"

@@ -13,10 +13,12 @@ import { Breakers } from "./services/Breakers.ts"
 import { ClipNormaliser } from "./services/ClipNormaliser.ts"
 import { Database } from "./services/Database.ts"
 import * as EmbeddedNode from "./services/EmbeddedNode.ts"
+import { GlobalVoices } from "./services/GlobalVoices.ts"
 import { Idempotency } from "./services/Idempotency.ts"
 import { Identity } from "./services/Identity.ts"
 import { JwtVerifier } from "./services/JwtVerifier.ts"
 import { Ledger } from "./services/Ledger.ts"
+import { Licences } from "./services/Licences.ts"
 import { NodeDirectory } from "./services/NodeDirectory.ts"
 import { NodeRegistry } from "./services/NodeRegistry.ts"
 import * as FilesystemObjects from "./services/ObjectStore/Filesystem.ts"
@@ -53,7 +55,13 @@ export const layer = (settings: Settings) => {
     settings.redisUrl === undefined ? Layer.empty : Redis.layer(settings.redisUrl)
   )
 
-  const State = Layer.mergeAll(VoiceRepo.layer, PolicyResolver.layer, ApiKeys.layer, Ledger.layer, Idempotency.layer)
+  const State = Layer.mergeAll(
+    GlobalVoices.layer.pipe(Layer.provideMerge(Layer.merge(VoiceRepo.layer, Licences.layer))),
+    PolicyResolver.layer,
+    ApiKeys.layer,
+    Ledger.layer,
+    Idempotency.layer
+  )
 
   const References = ReferenceCache.layer({
     folder: join(settings.dataDir, "cache", "references"),

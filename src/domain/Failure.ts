@@ -30,6 +30,8 @@ export const meanings = {
   SCAISPEAK_STORAGE_UNAVAILABLE: { status: 503, retryable: true, message: "A store that this call needs is away." },
   SCAISPEAK_VOICE_NOT_FOUND: { status: 404, retryable: false, message: "No such voice." },
   SCAISPEAK_VOICE_NOT_READY: { status: 409, retryable: false, message: "The voice cannot speak now." },
+  SCAISPEAK_VOICE_LICENSE_EXPIRED: { status: 403, retryable: false, message: "The voice's licence has expired." },
+  SCAISPEAK_VOICE_LICENSE_EXHAUSTED: { status: 403, retryable: false, message: "The voice's licence is used up." },
   SCAISPEAK_API_KEY_NOT_FOUND: { status: 404, retryable: false, message: "No such API key." },
   SCAISPEAK_SYNTHESIS_NOT_FOUND: { status: 404, retryable: false, message: "No such synthesis." },
   SCAISPEAK_BACKEND_UNAVAILABLE: { status: 502, retryable: true, message: "No allowed backend can serve the call." },
@@ -120,6 +122,27 @@ export class VoiceNotReady extends Schema.TaggedError<VoiceNotReady>()("VoiceNot
   readonly details = [{ field: "voice_id", message: this.reason }]
 }
 
+/** The voice's licence was for a time that is over. */
+export class VoiceLicenseExpired extends Schema.TaggedError<VoiceLicenseExpired>()("VoiceLicenseExpired", {
+  voiceId: Schema.String
+}) {
+  readonly code = "SCAISPEAK_VOICE_LICENSE_EXPIRED"
+  readonly details = [{ field: "voice_id", message: `the licence of ${this.voiceId} has expired` }]
+}
+
+/** The voice's licence has fewer characters left than the text needs. */
+export class VoiceLicenseExhausted extends Schema.TaggedError<VoiceLicenseExhausted>()("VoiceLicenseExhausted", {
+  voiceId: Schema.String,
+  /** Code points that were asked for. */
+  characters: Schema.Number
+}) {
+  readonly code = "SCAISPEAK_VOICE_LICENSE_EXHAUSTED"
+  readonly details = [{
+    field: "voice_id",
+    message: `the licence of ${this.voiceId} has no ${this.characters} characters left`
+  }]
+}
+
 export class ApiKeyNotFound extends Schema.TaggedError<ApiKeyNotFound>()("ApiKeyNotFound", {}) {
   readonly code = "SCAISPEAK_API_KEY_NOT_FOUND"
 }
@@ -191,6 +214,8 @@ export type Failure =
   | StorageUnavailable
   | VoiceNotFound
   | VoiceNotReady
+  | VoiceLicenseExpired
+  | VoiceLicenseExhausted
   | ApiKeyNotFound
   | SynthesisNotFound
   | DispatchFailure

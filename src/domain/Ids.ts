@@ -20,6 +20,9 @@ export type AuditId = typeof AuditId.Type
 export const JobId = prefixed("job").pipe(Schema.brand("JobId"))
 export type JobId = typeof JobId.Type
 
+export const LicenceId = prefixed("lic").pipe(Schema.brand("LicenceId"))
+export type LicenceId = typeof LicenceId.Type
+
 /** Echoed on every reply, in every log line and span: at most 128 visible ASCII characters. */
 export const RequestId = Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,128}$/u)).pipe(Schema.brand("RequestId"))
 export type RequestId = typeof RequestId.Type

@@ -15,9 +15,12 @@ export const layer = HttpApiMiddleware.layerSchemaErrorTransform(Validation, (er
   // A reply that does not fit its own schema is a bug of ours.
   if (error.kind === "Body" || error.kind === "ResponseHeaders") return Effect.die(error)
   const part = parts[error.kind] ?? "body"
-  const details = format(error.cause.issue).issues.map(({ message, path = [] }): Detail => ({
-    field: path.length === 0 ? part : path.map(String).join("."),
+  return Envelope.failed(new InvalidRequest({ details: detailsOf(error.cause.issue, part) }))
+})
+
+/** One entry a field; `whole` names what failed altogether. */
+export const detailsOf = (issue: SchemaIssue.Issue, whole: string): ReadonlyArray<Detail> =>
+  format(issue).issues.map(({ message, path = [] }) => ({
+    field: path.length === 0 ? whole : path.map(String).join("."),
     message
   }))
-  return Envelope.failed(new InvalidRequest({ details }))
-})

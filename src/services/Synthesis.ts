@@ -1,10 +1,10 @@
 /**
  * The one pipeline: every surface that makes sound hands `Synthesis` a decoded request and takes back a plan and PCM.
  *
- * Steps, in order: policy → voice → limits and hold → pick → dispatch → first audio; settling follows when the caller's
- * scope closes. A refusal at any step has touched no backend and leaves no hold. Closing the scope, at any time, stops
- * the backend's work. Before anything is heard a call may move to another node or to the next allowed backend; after that
- * only to one that goes on in the same voice.
+ * Steps, in order: policy → voice → guards → limits and holds → pick → dispatch → first audio; settling follows when the
+ * caller's scope closes. A refusal at any step has touched no backend and leaves no hold. Closing the scope, at any time,
+ * stops the backend's work. Before anything is heard a call may move to another node or to the next allowed backend; after
+ * that only to one that goes on in the same voice.
  */
 import { Clock, Context, Effect, Layer } from "effect"
 import type { Scope, Stream } from "effect"
@@ -23,6 +23,7 @@ import type { Voice } from "../domain/Voice.ts"
 import { Accounting } from "./Accounting.ts"
 import type { Dispatched, DispatchRefusal } from "./Dispatch.ts"
 import { makeId } from "./Ids.ts"
+import { Licences } from "./Licences.ts"
 import { PolicyResolver } from "./PolicyResolver.ts"
 import { RateLimits } from "./RateLimits.ts"
 import { RelayDispatcher } from "./RelayDispatcher.ts"
@@ -86,7 +87,11 @@ export class Synthesis extends Context.Service<Synthesis, {
         const voices = yield* VoiceRepo
         const limits = yield* RateLimits
         const accounting = yield* Accounting
+        const licences = yield* Licences
         const dispatchers = { A: yield* ScaiInferDispatcher, B: yield* RelayDispatcher }
+
+        /** What forbids a voice that is ready: nothing is held, and nothing asked but what is remembered. */
+        const guards = (voice: Voice) => licences.check(voice).pipe(step("synthesis.guards"))
 
         const speak = Effect.fnUntraced(function*(request: SynthesisRequest) {
           const { caller } = request
@@ -94,11 +99,13 @@ export class Synthesis extends Context.Service<Synthesis, {
           const voice = yield* voices.find(caller, request.voiceId).pipe(step("synthesis.voice"))
           const refusal = notReady(voice)
           if (refusal !== undefined) return yield* refusal
+          yield* guards(voice)
           yield* limits.check(caller)
 
           const synthesisId = yield* makeId("syn")
           const characters = codePoints(request.text)
           const { facts } = yield* accounting.hold({ ...request, synthesisId, characters })
+          yield* licences.hold(voice, characters, facts).pipe(step("synthesis.licence"))
 
           const decision = decide(policy, request.preference, {
             A: dispatchers.A.availability(voice),

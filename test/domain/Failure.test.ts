@@ -14,6 +14,13 @@ const contract: ReadonlyArray<readonly [Failure.Failure, string, number, boolean
   [new Failure.StorageUnavailable({ store: "database", cause: "x" }), "SCAISPEAK_STORAGE_UNAVAILABLE", 503, true],
   [new Failure.VoiceNotFound(), "SCAISPEAK_VOICE_NOT_FOUND", 404, false],
   [new Failure.VoiceNotReady({ reason: "pending" }), "SCAISPEAK_VOICE_NOT_READY", 409, false],
+  [new Failure.VoiceLicenseExpired({ voiceId: "vox_a" }), "SCAISPEAK_VOICE_LICENSE_EXPIRED", 403, false],
+  [
+    new Failure.VoiceLicenseExhausted({ voiceId: "vox_a", characters: 9 }),
+    "SCAISPEAK_VOICE_LICENSE_EXHAUSTED",
+    403,
+    false
+  ],
   [new Failure.SynthesisNotFound(), "SCAISPEAK_SYNTHESIS_NOT_FOUND", 404, false],
   [new Failure.BackendUnavailable({ reasons: ["A is away"] }), "SCAISPEAK_BACKEND_UNAVAILABLE", 502, true],
   [new Failure.BackendFailed({ backend: "A", cause: "x" }), "SCAISPEAK_BACKEND_FAILED", 502, true],
@@ -37,6 +44,10 @@ describe("Failure", () => {
     assert.deepEqual(Failure.show(Failure.InvalidRequest.field("text", "is empty")).details, [
       { field: "text", message: "is empty" }
     ])
+    const exhausted = new Failure.VoiceLicenseExhausted({ voiceId: "vox_a", characters: 9 })
+    for (const failure of [exhausted, new Failure.VoiceLicenseExpired({ voiceId: "vox_a" })]) {
+      assert.equal(Failure.show(failure).details?.[0]?.field, "voice_id")
+    }
     assert.equal(Failure.show(new Failure.BackendSaturated({ backend: "A", retryAfter: 2 })).retryAfter, 2)
     const secret = new Failure.BackendFailed({ backend: "B", cause: new Error("key sk-123") })
     assert.ok(!JSON.stringify(Failure.show(secret)).includes("sk-123"))

@@ -4,6 +4,7 @@ import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { VoiceId } from "../../domain/Ids.ts"
 import { EmbeddingStatus, Gender, Language, VoiceDefaults, VoiceKind, VoiceScope } from "../../domain/Voice.ts"
 import { Requires } from "./Caller.ts"
+import { LicenseRecord } from "./LicenseRecord.ts"
 import { failures, Ok, Page } from "./Wire.ts"
 
 /** A voice as clients see it. */
@@ -27,6 +28,12 @@ export const VoiceRecord = Schema.Struct({
   relay_speaker: Schema.NullOr(Schema.String),
   created_at: Schema.DateTimeUtcFromString,
   updated_at: Schema.DateTimeUtcFromString
+})
+
+/** One voice by itself. */
+export const VoiceDetail = Schema.Struct({
+  ...VoiceRecord.fields,
+  license: Schema.NullOr(LicenseRecord).annotate({ description: "Null when there is none." })
 })
 
 const limit = Schema.FiniteFromString.check(
@@ -54,7 +61,7 @@ export class Voices extends HttpApiGroup.make("voices").add(
   })),
   HttpApiEndpoint.get("get", "/voices/:voice_id", {
     params: { voice_id: Schema.String },
-    success: Ok(VoiceRecord),
+    success: Ok(VoiceDetail),
     error: failures("SCAISPEAK_VOICE_NOT_FOUND")
   }).annotate(Requires, "scaispeak:voice.read").annotateMerge(OpenApi.annotations({
     summary: "Get a voice",

@@ -5,10 +5,12 @@ import { VoiceNotFound } from "../../domain/Failure.ts"
 import { VoiceId } from "../../domain/Ids.ts"
 import { backendsOf } from "../../domain/Voice.ts"
 import type { Voice } from "../../domain/Voice.ts"
+import { Licences } from "../../services/Licences.ts"
 import { VoiceRepo } from "../../services/VoiceRepo.ts"
 import { Api } from "../Api.ts"
 import { Caller } from "../api/Caller.ts"
 import * as Envelope from "../Envelope.ts"
+import { license } from "./License.ts"
 
 const decodeVoiceId = Schema.decodeUnknownOption(VoiceId)
 
@@ -17,6 +19,7 @@ export const layer = HttpApiBuilder.group(
   "voices",
   Effect.fnUntraced(function*(handlers) {
     const voices = yield* VoiceRepo
+    const licences = yield* Licences
     return handlers.handleAll({
       list: Effect.fnUntraced(function*({ query: { embedding_status, ...query } }) {
         const { user } = yield* Caller
@@ -32,13 +35,15 @@ export const layer = HttpApiBuilder.group(
         // An id of another shape names no voice either: it must not read differently from an invisible one.
         const id = decodeVoiceId(params.voice_id)
         if (Option.isNone(id)) return yield* new VoiceNotFound()
-        return yield* Envelope.ok(record(yield* voices.find(caller.user, id.value)))
+        const voice = yield* voices.find(caller.user, id.value)
+        const licence = voice.scope === "global" ? yield* licences.find(voice.voiceId) : null
+        return yield* Envelope.ok({ ...record(voice), license: license(licence) })
       }, Envelope.answerFailures)
     })
   })
 )
 
-const record = (voice: Voice) => ({
+export const record = (voice: Voice) => ({
   voice_id: voice.voiceId,
   display_name: voice.displayName,
   description: voice.description,

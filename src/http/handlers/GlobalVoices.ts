@@ -1,0 +1,89 @@
+/** The voices that are everybody's, as super admins keep them. */
+import { Effect, Option, Schema } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { PermissionDenied, VoiceNotFound } from "../../domain/Failure.ts"
+import { VoiceId } from "../../domain/Ids.ts"
+import type { LicenceTerms } from "../../domain/Licence.ts"
+import { isSuperAdmin } from "../../domain/Permission.ts"
+import { GlobalVoices } from "../../services/GlobalVoices.ts"
+import type { RelayVoice } from "../../services/GlobalVoices.ts"
+import { Licences } from "../../services/Licences.ts"
+import { VoiceRepo } from "../../services/VoiceRepo.ts"
+import { Api } from "../Api.ts"
+import { Caller } from "../api/Caller.ts"
+import { NewGlobalVoice } from "../api/GlobalVoices.ts"
+import type { LicenseChanges } from "../api/GlobalVoices.ts"
+import * as Envelope from "../Envelope.ts"
+import { formFields } from "../FormFields.ts"
+import { license } from "./License.ts"
+import { record } from "./Voices.ts"
+
+const decodeVoiceId = Schema.decodeUnknownOption(VoiceId)
+
+const onlySuperAdmins = Effect.fnUntraced(function*() {
+  const { user } = yield* Caller
+  if (!isSuperAdmin(user)) return yield* new PermissionDenied({ permission: "super_admin" })
+})
+
+/** The voice that a super admin names; nobody else learns whether there is one. */
+const named = Effect.fnUntraced(function*(id: string) {
+  const caller = yield* Caller
+  caller.resourceId = id
+  yield* onlySuperAdmins()
+  const voiceId = decodeVoiceId(id)
+  return Option.isSome(voiceId) ? voiceId.value : yield* new VoiceNotFound()
+})
+
+export const layer = HttpApiBuilder.group(
+  Api,
+  "globalVoices",
+  Effect.fnUntraced(function*(handlers) {
+    const globals = yield* GlobalVoices
+    const licences = yield* Licences
+    const voices = yield* VoiceRepo
+
+    return handlers.handleAll({
+      addGlobalVoice: Effect.fnUntraced(function*({ payload }) {
+        yield* onlySuperAdmins()
+        const form = yield* formFields(NewGlobalVoice, payload)
+        const caller = yield* Caller
+        const { licence, voice } = yield* globals.add(relayVoice(form), isLicensed(form) ? terms(form) : null)
+        caller.resourceId = voice.voiceId
+        return yield* Envelope.ok({ ...record(voice), license: license(licence) })
+      }, Envelope.answerFailures),
+
+      changeGlobalVoice: Effect.fnUntraced(function*({ params, payload }) {
+        const id = yield* named(params.voice_id)
+        const licence = yield* licences.change(id, terms(payload))
+        const voice = yield* voices.find((yield* Caller).user, id)
+        return yield* Envelope.ok({ ...record(voice), license: license(licence) })
+      }, Envelope.answerFailures),
+
+      withdrawGlobalVoice: Effect.fnUntraced(function*({ params }) {
+        const id = yield* named(params.voice_id)
+        yield* globals.withdraw(id)
+        return yield* Envelope.ok({ voice_id: id, withdrawn: true as const })
+      }, Envelope.answerFailures)
+    })
+  })
+)
+
+const relayVoice = (form: typeof NewGlobalVoice.Type): RelayVoice => ({
+  relaySpeaker: form.relay_speaker,
+  displayName: form.display_name,
+  description: form.description,
+  languagePrimary: form.language_primary,
+  languageSupported: form.language_supported_json ?? [form.language_primary],
+  gender: form.gender_hint,
+  ageHint: form.age_hint ?? null,
+  styleTags: form.style_tags_json
+})
+
+const isLicensed = (form: typeof NewGlobalVoice.Type) => Object.keys(terms(form)).length > 0
+
+const terms = (changes: typeof LicenseChanges.Type): Partial<LicenceTerms> => ({
+  ...(changes.licensor === undefined ? {} : { licensor: changes.licensor }),
+  ...(changes.license_type === undefined ? {} : { type: changes.license_type }),
+  ...(changes.license_expires_at === undefined ? {} : { expiresAt: changes.license_expires_at }),
+  ...(changes.license_character_cap === undefined ? {} : { characterCap: changes.license_character_cap })
+})

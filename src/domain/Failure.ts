@@ -30,6 +30,7 @@ export const meanings = {
   SCAISPEAK_STORAGE_UNAVAILABLE: { status: 503, retryable: true, message: "A store that this call needs is away." },
   SCAISPEAK_VOICE_NOT_FOUND: { status: 404, retryable: false, message: "No such voice." },
   SCAISPEAK_VOICE_NOT_READY: { status: 409, retryable: false, message: "The voice cannot speak now." },
+  SCAISPEAK_AUDIO_UNDECODABLE: { status: 422, retryable: false, message: "The clip is no audio that can be decoded." },
   SCAISPEAK_API_KEY_NOT_FOUND: { status: 404, retryable: false, message: "No such API key." },
   SCAISPEAK_SYNTHESIS_NOT_FOUND: { status: 404, retryable: false, message: "No such synthesis." },
   SCAISPEAK_BACKEND_UNAVAILABLE: { status: 502, retryable: true, message: "No allowed backend can serve the call." },
@@ -81,6 +82,15 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("Invali
   }
 }
 
+/** The rest of the body is not read. `field` is the part that is too large, or `body`. */
+export class PayloadTooLarge extends Schema.TaggedError<PayloadTooLarge>()("PayloadTooLarge", {
+  field: Schema.String,
+  reason: Schema.String
+}) {
+  readonly code = "PAYLOAD_TOO_LARGE"
+  readonly details = [{ field: this.field, message: this.reason }]
+}
+
 export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", {
   /** Requests a window. */
   limit: Schema.Number,
@@ -118,6 +128,15 @@ export class VoiceNotReady extends Schema.TaggedError<VoiceNotReady>()("VoiceNot
 }) {
   readonly code = "SCAISPEAK_VOICE_NOT_READY"
   readonly details = [{ field: "voice_id", message: this.reason }]
+}
+
+/** `field` is the upload; `reason` continues "The clip …" and ends without a stop. */
+export class AudioUndecodable extends Schema.TaggedError<AudioUndecodable>()("AudioUndecodable", {
+  field: Schema.String,
+  reason: Schema.String
+}) {
+  readonly code = "SCAISPEAK_AUDIO_UNDECODABLE"
+  readonly details = [{ field: this.field, message: `The clip ${this.reason}.` }]
 }
 
 export class ApiKeyNotFound extends Schema.TaggedError<ApiKeyNotFound>()("ApiKeyNotFound", {}) {
@@ -186,11 +205,13 @@ export type Failure =
   | PermissionDenied
   | ModuleNotEnabled
   | InvalidRequest
+  | PayloadTooLarge
   | RateLimited
   | ConcurrencyLimited
   | StorageUnavailable
   | VoiceNotFound
   | VoiceNotReady
+  | AudioUndecodable
   | ApiKeyNotFound
   | SynthesisNotFound
   | DispatchFailure

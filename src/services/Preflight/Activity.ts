@@ -7,8 +7,8 @@
  */
 import { hann, makeSpectrum } from "./Spectrum.ts"
 
-/** Hz: of the signal that is looked at. */
-export const activityRate = 16_000
+/** Hz: of the signal that is looked at; holds all that pitch is told by. */
+export const activityRate = 8000
 /** From one frame to the next. */
 export const hopMillis = 10
 /** Two periods of the deepest voice. */
@@ -17,6 +17,8 @@ const f0HzMin = 60
 const f0HzMax = 500
 /** Normalised autocorrelation: Boersma (1993) takes 0.45 for voiced. */
 const voicedMin = 0.5
+/** Of autocorrelation, for each octave down: a period is as good as its multiples, and preferred. */
+const octaveCost = 0.02
 /** Above the quietest tenth of all frames. */
 const loudDb = 6
 /** Below this, dBFS, nothing is heard: the noise floor of a quiet microphone. */
@@ -44,7 +46,7 @@ const analyse = (samples: Float32Array) => {
   const hop = (activityRate * hopMillis) / 1000
   const length = (activityRate * windowMillis) / 1000
   const window = hann(length)
-  const spectrum = makeSpectrum(2048)
+  const spectrum = makeSpectrum(1024)
   const ofWindow = Float64Array.from(spectrum.autocorrelation(window))
   const frames = Math.max(0, Math.floor((samples.length - length) / hop) + 1)
   const levels = new Float64Array(frames)
@@ -69,9 +71,8 @@ const pitchOf = (auto: Float64Array, ofWindow: Float64Array): number => {
   let most = voicedMin
   if (!(auto[0]! > 0)) return 0
   for (let lag = Math.ceil(activityRate / f0HzMax); lag <= lagMax; lag++) {
-    // A shorter period is preferred to its multiples.
-    const value = at(lag) - 0.02 * Math.log2(lag)
-    if (value > most - 0.15 && value > most && at(lag) >= at(lag - 1) && at(lag) >= at(lag + 1)) {
+    const value = at(lag) - octaveCost * Math.log2(lag)
+    if (value > most && at(lag) >= at(lag - 1) && at(lag) >= at(lag + 1)) {
       most = value
       best = lag
     }
@@ -87,7 +88,10 @@ const isNote = (pitches: Float64Array, n: number): boolean => {
   for (let start = Math.max(0, n - 2 * reach); start <= n; start++) {
     const run = pitches.subarray(start, start + noteFrames)
     const middle = run[reach] ?? 0
-    if (run.length === noteFrames && run.every((pitch) => pitch > 0 && Math.abs(1200 * Math.log2(pitch / middle)) < noteCents)) return true
+    if (
+      run.length === noteFrames &&
+      run.every((pitch) => pitch > 0 && Math.abs(1200 * Math.log2(pitch / middle)) < noteCents)
+    ) return true
   }
   return false
 }

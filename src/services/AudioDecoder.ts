@@ -7,15 +7,13 @@
  * recording is cut, and says so.
  */
 import { Context, Effect, Layer } from "effect"
-import { accessSync, constants } from "node:fs"
-import { delimiter, join } from "node:path"
 import { AudioUndecodable } from "../domain/Failure.ts"
 import type { Container } from "./AudioDecoder/Sniff.ts"
 import type { Sound } from "./AudioDecoder/Take.ts"
 import type { DecodeJob, DecodeMade } from "./AudioDecoder/worker.ts"
 import * as WorkerPool from "./WorkerPool.ts"
 
-/** The slowest format takes two minutes of stereo in less than two seconds of an idle core. */
+/** Two minutes of stereo take the slowest format about five seconds of an idle core. */
 const decodeMillisMax = 10_000
 /** Of JavaScript objects; the file and its samples lie outside, and have bounds of their own. */
 const heapMebibytes = 128
@@ -41,8 +39,8 @@ export class AudioDecoder extends Context.Service<AudioDecoder, {
     readonly field: string
   }) => Effect.Effect<DecodedClip, AudioUndecodable>
 }>()("scaispeak/AudioDecoder") {
-  /** `ffmpeg`: path of the program; without it AAC is refused. `workers`: clips decoded at once. */
-  static readonly layer = (options: { readonly ffmpeg: string | undefined; readonly workers?: number }) =>
+  /** `ffmpeg`: name or path of the program; AAC is refused while there is none. `workers`: clips decoded at once. */
+  static readonly layer = (options: { readonly ffmpeg: string; readonly workers?: number }) =>
     Layer.effect(
       AudioDecoder,
       Effect.map(
@@ -88,14 +86,3 @@ const factsOf = (container: Container, { channels, sampleRate, samples }: Sound)
   channels,
   durationMs: Math.round((samples.length * 1000) / sampleRate)
 })
-
-/** The path of the machine's ffmpeg, or `undefined`. */
-export const findFfmpeg = (path = process.env.PATH ?? ""): string | undefined =>
-  path.split(delimiter).filter((folder) => folder !== "").map((folder) => join(folder, "ffmpeg")).find((program) => {
-    try {
-      accessSync(program, constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })

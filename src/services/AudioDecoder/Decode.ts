@@ -14,15 +14,15 @@ export interface Decoded {
   readonly sound: Sound
 }
 
-/** Fails with {@link Undecodable}, or with whatever a decoder came to grief over. `ffmpeg`: path of the program. */
-export const decode = async (file: Uint8Array, ffmpeg: string | undefined): Promise<Decoded> => {
+/** Fails with {@link Undecodable}, or with whatever a decoder came to grief over. `ffmpeg`: name or path of the program. */
+export const decode = async (file: Uint8Array, ffmpeg: string): Promise<Decoded> => {
   const sniffed = sniff(file)
   if (Result.isFailure(sniffed)) throw new Undecodable(sniffed.failure)
   const { container, start } = sniffed.success
   return { container, sound: await decoders[container](file.subarray(start), ffmpeg) }
 }
 
-type Decoder = (file: Uint8Array, ffmpeg: string | undefined) => Sound | Promise<Sound>
+type Decoder = (file: Uint8Array, ffmpeg: string) => Sound | Promise<Sound>
 
 const decoders: Record<Container, Decoder> = {
   wav: decodeWav,
@@ -31,16 +31,6 @@ const decoders: Record<Container, Decoder> = {
   "ogg-opus": decodeOggOpus,
   "ogg-vorbis": decodeVorbis,
   webm: decodeWebm,
-  mp4: async (file, ffmpeg) => {
-    const program = needed("MP4 (M4A)", ffmpeg)
-    return decodeAdts(await adtsOfMp4(file), program)
-  },
-  adts: (file, ffmpeg) => decodeAdts(file, needed("AAC", ffmpeg))
-}
-
-const needed = (name: string, ffmpeg: string | undefined): string => {
-  if (ffmpeg === undefined) {
-    throw new Undecodable(`is ${name}, which needs ffmpeg, and this server has none; send WAV, MP3, FLAC or Opus`)
-  }
-  return ffmpeg
+  mp4: async (file, ffmpeg) => decodeAdts(await adtsOfMp4(file), ffmpeg),
+  adts: decodeAdts
 }

@@ -10,7 +10,7 @@ import { Undecodable } from "./Take.ts"
 
 export interface DecodeJob {
   readonly path: string
-  readonly ffmpeg: string | undefined
+  readonly ffmpeg: string
 }
 
 /** `undecodable` continues "The clip …". */

@@ -34,7 +34,7 @@ export interface WavFile {
 
 export const bytesOf: Record<Coding, number> = { u8: 1, s16: 2, s24: 3, s32: 4, f32: 4 }
 
-/** Refuses in words that continue "The clip …"; what is too long as well, unless it may be `cut` to what is not. */
+/** Refuses in words that continue "The clip …"; what is too long as well, unless the caller will `cut` it. */
 export const readWav = (file: Uint8Array, { cut }: { readonly cut: boolean } = { cut: false }): Result.Result<
   WavFile,
   string

@@ -23,12 +23,14 @@ const headBytes = 4096
 
 export const sniff = (file: Uint8Array): Result.Result<Sniffed, string> => {
   if (file.length === 0) return Result.fail("is empty")
+  const start = endOfId3(file)
+  const sound = otherSound(file.subarray(start))
+  if (sound !== undefined) return Result.fail(`is ${sound}: ${accepted}`)
   const foreign = foreignKind(file)
   if (foreign !== undefined) return Result.fail(`is ${foreign}, not a sound that can be read: ${accepted}`)
-  const start = endOfId3(file)
   const container = containerAt(file.subarray(start))
   if (container !== undefined) return Result.succeed({ container, start })
-  return Result.fail(`is ${otherSound(file.subarray(start)) ?? "of no known sound format"}: ${accepted}`)
+  return Result.fail(`is of no known sound format: ${accepted}`)
 }
 
 const containerAt = (file: Uint8Array): Container | undefined => {
@@ -46,7 +48,7 @@ const containerAt = (file: Uint8Array): Container | undefined => {
   const length = mp3FrameBytes(file, 0)
   if (length === undefined) return undefined
   // One header is four bytes that may be there by chance; a second one is where the first says.
-  return file.length <= length + 4 || mp3FrameBytes(file, length) !== undefined ? "mp3" : undefined
+  return isWhole(file, length, 4) || mp3FrameBytes(file, length) !== undefined ? "mp3" : undefined
 }
 
 /** Two frames of ADTS (ISO/IEC 13818-7 §6.2): twelve bits of sync, layer 0, and the length of each frame. */
@@ -56,8 +58,12 @@ const isAdts = (file: Uint8Array): boolean => {
       ? (((file[at + 3] ?? 0) & 3) << 11) | ((file[at + 4] ?? 0) << 3) | ((file[at + 5] ?? 0) >> 5)
       : 0
   const length = frame(0)
-  return length > 7 && (file.length <= length + 7 || frame(length) > 7)
+  return length > 7 && (isWhole(file, length, 7) || frame(length) > 7)
 }
+
+/** Whether the file is one frame and at most the beginning of another's header. */
+const isWhole = (file: Uint8Array, frameBytes: number, headerBytes: number): boolean =>
+  file.length >= frameBytes && file.length < frameBytes + headerBytes
 
 /** Behind any number of ID3v2 tags (id3.org, "ID3 tag version 2.4.0", §3.1): sizes of four times seven bits. */
 const endOfId3 = (file: Uint8Array): number => {
@@ -123,20 +129,25 @@ const endsAsZip = (file: Uint8Array): boolean => {
 }
 
 const sounds: ReadonlyArray<readonly [mark: string, at: number, kind: string]> = [
-  ["OggS", 0, "Ogg with neither Opus nor Vorbis"],
   ["RF64", 0, "RF64"],
   ["FORM", 0, "AIFF"],
   ["caff", 0, "Apple CAF"],
   ["#!AMR", 0, "AMR"],
   ["MThd", 0, "MIDI"],
   ["\x30\x26\xb2\x75", 0, "Windows Media"],
-  ["\x1a\x45\xdf\xa3", 0, "Matroska"],
   [".snd", 0, "Sun AU"],
   ["\x0b\x77", 0, "AC-3"]
 ]
 
-const otherSound = (file: Uint8Array): string | undefined =>
-  sounds.find(([mark, at]) => text(file, at, mark.length) === mark)?.[2]
+const otherSound = (file: Uint8Array): string | undefined => {
+  if (text(file, 0, 4) === "OggS") {
+    return containerAt(file) === undefined
+      ? "Ogg with neither Opus nor Vorbis"
+      : undefined
+  }
+  if (text(file, 0, 4) === "\x1a\x45\xdf\xa3") return containerAt(file) === undefined ? "Matroska" : undefined
+  return sounds.find(([mark, at]) => text(file, at, mark.length) === mark)?.[2]
+}
 
 const text = (file: Uint8Array, at: number, length: number): string =>
   Buffer.from(file.buffer, file.byteOffset + Math.min(at, file.length), Math.max(0, Math.min(length, file.length - at)))

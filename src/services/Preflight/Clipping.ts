@@ -7,9 +7,6 @@ import type { Sound } from "../AudioDecoder/Take.ts"
 /** A wave bends within three samples by more than this, of full scale: half a step of 16 bits. */
 const flatMax = 2 ** -16
 const runMin = 3
-/** How near the extreme a flat top has to lie. */
-const topShare = 0.999
-
 export const clippingRatio = ({ fullScaleRatio, samples }: Sound): number => {
   let high = 0
   let low = 0
@@ -17,15 +14,19 @@ export const clippingRatio = ({ fullScaleRatio, samples }: Sound): number => {
     if (value > high) high = value
     if (value < low) low = value
   }
-  let flat = 0
-  for (let from = 0; from < samples.length;) {
-    const first = samples[from]!
-    let to = from + 1
-    if (first !== 0 && (first >= high * topShare || first <= low * topShare)) {
-      while (to < samples.length && Math.abs(samples[to]! - first) <= flatMax) to++
-      if (to - from >= runMin) flat += to - from
-    }
-    from = to
+  return Math.max(fullScaleRatio, (flatTops(samples, high) + flatTops(samples, low)) / samples.length)
+}
+
+/** How many samples lie at the extreme, when some of them lie there in a row: else it is the top of a wave. */
+const flatTops = (samples: Float32Array, extreme: number): number => {
+  if (Math.abs(extreme) <= flatMax) return 0
+  let count = 0
+  let run = 0
+  let longest = 0
+  for (const value of samples) {
+    run = Math.abs(value - extreme) <= flatMax ? run + 1 : 0
+    if (run > 0) count++
+    longest = Math.max(longest, run)
   }
-  return Math.max(fullScaleRatio, flat / samples.length)
+  return longest >= runMin ? count : 0
 }

@@ -1,5 +1,5 @@
 /** Reads f32 at 16 kHz from its input, and writes the stretches of speech in it as JSON; its argument is the model. */
-import { readFileSync } from "node:fs"
+import { accessSync, readFileSync } from "node:fs"
 
 interface Vad {
   readonly acceptWaveform: (samples: Float32Array) => void
@@ -15,6 +15,8 @@ const windowSamples = 512
 const bufferSeconds = 130
 
 const model = process.argv[2]!
+// Without a file the detector says nothing and finds nothing.
+accessSync(model)
 const given = readFileSync(0)
 const samples = new Float32Array(
   given.buffer.slice(given.byteOffset, given.byteOffset + given.length - given.length % 4)

@@ -86,9 +86,11 @@ const refused: ReadonlyArray<readonly [what: string, file: Uint8Array, reason: R
 ]
 
 describe("a file", () => {
-  it.each(read)("is %s", (_, file, container, start = 0) => {
-    assert.deepEqual(sniff(file), Result.succeed({ container, start }))
-  })
+  for (const [what, file, container, start = 0] of read) {
+    it(`is ${what}`, () => {
+      assert.deepEqual(sniff(file), Result.succeed({ container, start }))
+    })
+  }
 
   it.each(refused)("is %s, and refused", (_, file, reason) => {
     const sniffed = sniff(file)
@@ -97,7 +99,8 @@ describe("a file", () => {
   })
 
   it("may be cut anywhere", () => {
-    for (const file of [...read.map((one) => one[1]), ...refused.map((one) => one[1])]) {
+    const files = [...read.map(([, file]) => file), ...refused.map(([, file]) => file)]
+    for (const file of files) {
       for (let length = 0; length < Math.min(file.length, 600); length++) {
         assert.ok(Result.isResult(sniff(Uint8Array.from(file.subarray(0, length)))))
       }

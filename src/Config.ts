@@ -18,6 +18,15 @@ const wholeNumber = (minimum: number, maximum: number) =>
     )
   ).pipe(Schema.decodeTo(Schema.Finite, SchemaTransformation.transform({ decode: Number, encode: String })))
 
+const decimal = (minimum: number, maximum: number) =>
+  Schema.String.check(
+    Schema.makeFilter((text) =>
+      /^-?\d+(\.\d+)?$/u.test(text) && Number(text) >= minimum && Number(text) <= maximum
+        ? undefined
+        : `a number from ${minimum} to ${maximum}`
+    )
+  ).pipe(Schema.decodeTo(Schema.Finite, SchemaTransformation.transform({ decode: Number, encode: String })))
+
 const port = wholeNumber(0, 65535)
 
 const flag = Schema.Literals(["true", "false"]).pipe(
@@ -127,6 +136,18 @@ const variables = {
   SCAISPEAK_SCAIKEY_AUDIENCE: [Schema.NonEmptyString, "audience that a JWT must name"],
   SCAISPEAK_ENCODER_WORKERS: [wholeNumber(1, 256), "threads that resample and encode"],
   SCAISPEAK_BODY_LIMIT_BYTES: [wholeNumber(1024, 1 << 30), "largest request body"],
+  SCAISPEAK_UPLOAD_LIMIT_BYTES: [wholeNumber(1024, 1 << 30), "largest uploaded clip"],
+  SCAISPEAK_UPLOAD_TIMEOUT_MS: [wholeNumber(100, 600_000), "time that an upload may take as a whole"],
+  SCAISPEAK_PREFLIGHT_DURATION_MIN_MS: [wholeNumber(0, 120_000), "shortest reference clip"],
+  SCAISPEAK_PREFLIGHT_DURATION_MAX_MS: [wholeNumber(1, 119_999), "longest reference clip"],
+  SCAISPEAK_PREFLIGHT_VOICE_ACTIVITY_MIN: [decimal(0, 1), "least share of a reference clip in which somebody speaks"],
+  SCAISPEAK_PREFLIGHT_PEAK_DBFS_MAX: [decimal(-120, 40), "loudest sample of a reference clip, dBFS"],
+  SCAISPEAK_PREFLIGHT_SNR_DB_MIN: [decimal(0, 100), "least distance of speech from noise in a reference clip, dB"],
+  SCAISPEAK_FFMPEG: [Schema.NonEmptyString, "program that decodes AAC; AAC is refused where there is none"],
+  SCAISPEAK_VAD_MODEL: [
+    Schema.NonEmptyString,
+    "file of a Silero VAD model in ONNX, for sherpa-onnx-node; speech is told by energy and periodicity without it"
+  ],
   SCAISPEAK_TENANT_CONCURRENCY: [
     wholeNumber(0, 1_000_000),
     "syntheses at once for a tenant in this process; 0 = no limit"
@@ -171,6 +192,19 @@ export interface S3Settings {
 /** Limits of api.md §2, requests a minute, when the database is a server's: an embedded install has no tenants to shield. */
 const documentedRateLimits = { key: 60, user: 120, tenant: 1000, partner: 5000 }
 
+/**
+ * What a reference clip is held to. Durations: the published contract. Activity: one party of a telephone conversation
+ * speaks 38.5 % of the time (ITU-T P.59), a reader twice that. Peak: productions end at −1 dBTP (EBU R 128), and coders
+ * overshoot by some tenths. SNR: beyond 15 dB noise takes nothing more from intelligibility (IEC 60268-16, apparent SNR).
+ */
+const preflightDefaults = {
+  durationMsMin: 5000,
+  durationMsMax: 25_000,
+  voiceActivityMin: 0.4,
+  peakDbfsMax: -0.5,
+  snrDbMin: 15
+}
+
 /** Fills in every default. Fails with a line a setting that is missing beside another. */
 const complete = (env: Decoded) => {
   const dataDir = resolve(env.SCAISPEAK_DATA_DIR ?? "data")
@@ -189,6 +223,16 @@ const complete = (env: Decoded) => {
   needs("SCAISPEAK_SCAIKEY_AUDIENCE", "SCAISPEAK_SCAIKEY_ISSUER")
   if (env.SCAISPEAK_NODE_ENGINES?.includes("sherpa") && env.SCAISPEAK_SHERPA_MODEL === undefined) {
     missing.push("SCAISPEAK_SHERPA_MODEL: needed by engine sherpa")
+  }
+  const preflight = {
+    durationMsMin: env.SCAISPEAK_PREFLIGHT_DURATION_MIN_MS ?? preflightDefaults.durationMsMin,
+    durationMsMax: env.SCAISPEAK_PREFLIGHT_DURATION_MAX_MS ?? preflightDefaults.durationMsMax,
+    voiceActivityMin: env.SCAISPEAK_PREFLIGHT_VOICE_ACTIVITY_MIN ?? preflightDefaults.voiceActivityMin,
+    peakDbfsMax: env.SCAISPEAK_PREFLIGHT_PEAK_DBFS_MAX ?? preflightDefaults.peakDbfsMax,
+    snrDbMin: env.SCAISPEAK_PREFLIGHT_SNR_DB_MIN ?? preflightDefaults.snrDbMin
+  }
+  if (preflight.durationMsMin > preflight.durationMsMax) {
+    missing.push("SCAISPEAK_PREFLIGHT_DURATION_MIN_MS: more than SCAISPEAK_PREFLIGHT_DURATION_MAX_MS")
   }
   if (missing.length > 0) return Result.fail(missing)
   const s3: S3Settings | undefined = env.SCAISPEAK_S3_ENDPOINT === undefined ? undefined : {
@@ -233,6 +277,14 @@ const complete = (env: Decoded) => {
     },
     encoderWorkers: env.SCAISPEAK_ENCODER_WORKERS ?? availableParallelism(),
     bodyLimitBytes: env.SCAISPEAK_BODY_LIMIT_BYTES ?? 1 << 20,
+    upload: {
+      limitBytes: env.SCAISPEAK_UPLOAD_LIMIT_BYTES ?? 32 * 2 ** 20,
+      // Below the 60 s that the HTTP server gives a whole request, so that the refusal says what it is about.
+      timeoutMs: env.SCAISPEAK_UPLOAD_TIMEOUT_MS ?? 50_000
+    },
+    preflight,
+    ffmpeg: env.SCAISPEAK_FFMPEG ?? "ffmpeg",
+    vadModel: env.SCAISPEAK_VAD_MODEL,
     tenantConcurrency: env.SCAISPEAK_TENANT_CONCURRENCY ?? 0,
     rateLimits: {
       key: env.SCAISPEAK_RATE_LIMIT_KEY ?? limits.key,

@@ -5,9 +5,11 @@ import { join } from "node:path"
 import type { Settings } from "./Config.ts"
 import * as Http from "./http/Http.ts"
 import { Readiness } from "./http/Readiness.ts"
+import { Uploads } from "./http/Uploads.ts"
 import * as Housekeeping from "./jobs/Housekeeping.ts"
 import { Accounting } from "./services/Accounting.ts"
 import { ApiKeys } from "./services/ApiKeys.ts"
+import { AudioDecoder } from "./services/AudioDecoder.ts"
 import { AudioEncoder } from "./services/AudioEncoder.ts"
 import { Breakers } from "./services/Breakers.ts"
 import { ClipNormaliser } from "./services/ClipNormaliser.ts"
@@ -24,6 +26,7 @@ import { NodeRegistry } from "./services/NodeRegistry.ts"
 import * as FilesystemObjects from "./services/ObjectStore/Filesystem.ts"
 import * as S3Objects from "./services/ObjectStore/S3.ts"
 import { PolicyResolver } from "./services/PolicyResolver.ts"
+import { Preflight } from "./services/Preflight.ts"
 import * as PresetVoices from "./services/PresetVoices.ts"
 import { RateLimits } from "./services/RateLimits.ts"
 import { Redis } from "./services/Redis.ts"
@@ -96,6 +99,12 @@ export const layer = (settings: Settings) => {
       : Layer.empty
   )
 
+  const Intake = Layer.mergeAll(
+    Uploads.layer({ folder: join(settings.dataDir, "uploads"), ...settings.upload }),
+    AudioDecoder.layer({ ffmpeg: settings.ffmpeg }),
+    Preflight.layer({ limits: settings.preflight, vadModel: settings.vadModel })
+  )
+
   const Pipeline = Synthesis.layer(settings).pipe(
     Layer.provide(RateLimits.layer(settings.rateLimits)),
     Layer.provideMerge(Accounting.layer(settings))
@@ -105,6 +114,7 @@ export const layer = (settings: Settings) => {
   // while everything that it stands on still works.
   return Layer.merge(Http.layer(settings), GrpcServer.layer(settings)).pipe(
     Layer.provide(Readiness.layer({ engine: settings.engine })),
+    Layer.provide(Intake),
     Layer.provideMerge(AudioEncoder.layer({ workers: settings.encoderWorkers })),
     Layer.provideMerge(Pipeline),
     Layer.provide(Background),

@@ -32,6 +32,7 @@ export const meanings = {
   SCAISPEAK_VOICE_NOT_READY: { status: 409, retryable: false, message: "The voice cannot speak now." },
   SCAISPEAK_VOICE_LICENSE_EXPIRED: { status: 403, retryable: false, message: "The voice's licence has expired." },
   SCAISPEAK_VOICE_LICENSE_EXHAUSTED: { status: 403, retryable: false, message: "The voice's licence is used up." },
+  SCAISPEAK_AUDIO_UNDECODABLE: { status: 422, retryable: false, message: "The clip is no audio that can be decoded." },
   SCAISPEAK_API_KEY_NOT_FOUND: { status: 404, retryable: false, message: "No such API key." },
   SCAISPEAK_SYNTHESIS_NOT_FOUND: { status: 404, retryable: false, message: "No such synthesis." },
   SCAISPEAK_BACKEND_UNAVAILABLE: { status: 502, retryable: true, message: "No allowed backend can serve the call." },
@@ -81,6 +82,15 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("Invali
   static field(field: string, message: string): InvalidRequest {
     return new InvalidRequest({ details: [{ field, message }] })
   }
+}
+
+/** The rest of the body is not read. `field` is the part that is too large, or `body`. */
+export class PayloadTooLarge extends Schema.TaggedError<PayloadTooLarge>()("PayloadTooLarge", {
+  field: Schema.String,
+  reason: Schema.String
+}) {
+  readonly code = "PAYLOAD_TOO_LARGE"
+  readonly details = [{ field: this.field, message: this.reason }]
 }
 
 export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", {
@@ -141,6 +151,15 @@ export class VoiceLicenseExhausted extends Schema.TaggedError<VoiceLicenseExhaus
     field: "voice_id",
     message: `the licence of ${this.voiceId} has no ${this.characters} characters left`
   }]
+}
+
+/** `field` is the upload; `reason` continues "The clip …" and ends without a stop. */
+export class AudioUndecodable extends Schema.TaggedError<AudioUndecodable>()("AudioUndecodable", {
+  field: Schema.String,
+  reason: Schema.String
+}) {
+  readonly code = "SCAISPEAK_AUDIO_UNDECODABLE"
+  readonly details = [{ field: this.field, message: `The clip ${this.reason}.` }]
 }
 
 export class ApiKeyNotFound extends Schema.TaggedError<ApiKeyNotFound>()("ApiKeyNotFound", {}) {
@@ -209,6 +228,7 @@ export type Failure =
   | PermissionDenied
   | ModuleNotEnabled
   | InvalidRequest
+  | PayloadTooLarge
   | RateLimited
   | ConcurrencyLimited
   | StorageUnavailable
@@ -216,6 +236,7 @@ export type Failure =
   | VoiceNotReady
   | VoiceLicenseExpired
   | VoiceLicenseExhausted
+  | AudioUndecodable
   | ApiKeyNotFound
   | SynthesisNotFound
   | DispatchFailure

@@ -7,7 +7,7 @@
  * by how many jobs they hand in at once.
  */
 import { Effect, Schema, type Scope } from "effect"
-import { Worker } from "node:worker_threads"
+import { type ResourceLimits, Worker } from "node:worker_threads"
 
 /** The job cannot be finished: its worker broke, hung, or says why not. */
 export class WorkerFailed extends Schema.TaggedError<WorkerFailed>()("WorkerFailed", { reason: Schema.String }) {
@@ -34,6 +34,8 @@ export interface WorkerPoolOptions {
   readonly jobMillisMax: number
   /** Whether threads start with the first jobs that need them, and not with the pool. */
   readonly lazy?: boolean
+  /** Of each thread; one that needs more ends. */
+  readonly resourceLimits?: ResourceLimits
 }
 
 /** What a worker answers. */
@@ -137,7 +139,8 @@ class Pool<Job, Made> implements WorkerPool<Job, Made> {
   }
 
   #start(): Worker {
-    const worker = new Worker(this.#options.entry, { workerData: this.#options.workerData })
+    const { entry, resourceLimits, workerData } = this.#options
+    const worker = new Worker(entry, { workerData, ...(resourceLimits === undefined ? {} : { resourceLimits }) })
     worker.on("error", (cause) => this.#lose(worker, `its worker broke: ${cause}`))
     worker.on("exit", (code) => this.#lose(worker, `its worker ended with code ${code}`))
     return worker

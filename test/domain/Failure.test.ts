@@ -9,6 +9,7 @@ const contract: ReadonlyArray<readonly [Failure.Failure, string, number, boolean
   [new Failure.PermissionDenied({ permission: "scaispeak:admin" }), "AUTHZ_PERMISSION_DENIED", 403, false],
   [new Failure.ModuleNotEnabled(), "MODULE_NOT_ENABLED", 403, false],
   [Failure.InvalidRequest.field("text", "is empty"), "VALIDATION_ERROR", 422, false],
+  [new Failure.PayloadTooLarge({ field: "reference", reason: "is large" }), "PAYLOAD_TOO_LARGE", 413, false],
   [new Failure.RateLimited({ limit: 60, retryAfter: 3 }), "RATE_LIMITED", 429, true],
   [new Failure.ConcurrencyLimited({ limit: 2 }), "CONCURRENCY_LIMITED", 429, true],
   [new Failure.StorageUnavailable({ store: "database", cause: "x" }), "SCAISPEAK_STORAGE_UNAVAILABLE", 503, true],
@@ -21,6 +22,7 @@ const contract: ReadonlyArray<readonly [Failure.Failure, string, number, boolean
     403,
     false
   ],
+  [new Failure.AudioUndecodable({ field: "reference", reason: "is text" }), "SCAISPEAK_AUDIO_UNDECODABLE", 422, false],
   [new Failure.SynthesisNotFound(), "SCAISPEAK_SYNTHESIS_NOT_FOUND", 404, false],
   [new Failure.BackendUnavailable({ reasons: ["A is away"] }), "SCAISPEAK_BACKEND_UNAVAILABLE", 502, true],
   [new Failure.BackendFailed({ backend: "A", cause: "x" }), "SCAISPEAK_BACKEND_FAILED", 502, true],

@@ -24,6 +24,7 @@ const needed: ReadonlyArray<Needed> = [
     variable: "SCAISPEAK_TEST_MARIADB_URL"
   },
   { programs: ["redis-server"], packages: ["redis-server"], variable: "SCAISPEAK_TEST_REDIS_URL" },
+  { programs: ["ffmpeg"], packages: ["ffmpeg"] },
   {
     programs: ["/usr/share/pocketsphinx/test/data/goforward.raw", "/usr/share/sounds/alsa/Front_Left.wav"],
     packages: ["pocketsphinx-testdata", "alsa-utils"]
@@ -43,7 +44,7 @@ export const locate = async (program: string): Promise<string | undefined> => {
   return undefined
 }
 
-/** Returns when every server that is not given by a variable can be started, and every recording is there. */
+/** Returns when every program that is not given by a variable can be started, and every recording is there. */
 export const ensurePrograms = async (): Promise<void> => {
   const missing = await listMissing()
   if (missing.length === 0) return
@@ -75,7 +76,7 @@ const listMissing = async () => {
 
 const advice = (missing: ReadonlyArray<Needed>) =>
   [
-    "The tests run against real servers and recorded people, and these are missing:",
+    "The tests run against real programs and recorded people, and these are missing:",
     ...missing.map(({ packages, programs, variable }) =>
       `  ${programs[0]}: install ${packages.join(" and ")}${variable === undefined ? "" : `, or set ${variable}`}`
     ),

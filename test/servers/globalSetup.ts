@@ -8,7 +8,7 @@ import { randomBytes } from "node:crypto"
 import type { TestProject } from "vitest/node"
 import "./inject.ts"
 import { startMariadb } from "./Mariadb.ts"
-import { ensureEspeak } from "./Optional.ts"
+import { ensureEspeak, ensureVadModel } from "./Optional.ts"
 import { ensurePrograms } from "./Programs.ts"
 import { startRedis } from "./Redis.ts"
 import { startS3 } from "./S3.ts"
@@ -16,7 +16,7 @@ import { startS3 } from "./S3.ts"
 type Stop = () => Promise<void>
 
 export default async (project: TestProject): Promise<Stop> => {
-  await Promise.all([ensurePrograms(), ensureEspeak()])
+  await Promise.all([ensurePrograms(), ensureEspeak(), ensureVadModel()])
   const runName = `scaispeak_test_${randomBytes(3).toString("hex")}`
   project.provide("runName", runName)
   const started = await Promise.allSettled([

@@ -1,7 +1,9 @@
-/** `GET /voices` and `GET /voices/{id}`. */
+/** `GET /voices`, `GET /voices/{id}` and `POST /voices/preflight`. */
 import { Effect, Schema } from "effect"
-import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import { Multipart } from "effect/http"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { VoiceId } from "../../domain/Ids.ts"
+import { Preflight } from "../../domain/Preflight.ts"
 import { EmbeddingStatus, Gender, Language, VoiceDefaults, VoiceKind, VoiceScope } from "../../domain/Voice.ts"
 import { Requires } from "./Caller.ts"
 import { LicenseRecord } from "./LicenseRecord.ts"
@@ -66,5 +68,15 @@ export class Voices extends HttpApiGroup.make("voices").add(
   }).annotate(Requires, "scaispeak:voice.read").annotateMerge(OpenApi.annotations({
     summary: "Get a voice",
     description: "A voice that the caller cannot see is absent: the reply is the same."
+  })),
+  HttpApiEndpoint.post("preflight", "/voices/preflight", {
+    payload: Schema.Struct({ reference: Multipart.SingleFileSchema }).pipe(HttpApiSchema.asMultipartStream()),
+    success: Ok(Preflight),
+    error: failures("SCAISPEAK_AUDIO_UNDECODABLE", "CONCURRENCY_LIMITED")
+  }).annotate(Requires, "scaispeak:voice.write").annotateMerge(OpenApi.annotations({
+    summary: "Measure a reference clip",
+    description:
+      "Says whether a voice can be cloned from the clip, and stores nothing. WAV, MP3, FLAC, Ogg with Opus or "
+      + "Vorbis, WebM with Opus, and, where the server has ffmpeg, AAC in M4A; told by content."
   }))
 ) {}

@@ -1,15 +1,18 @@
-/** `GET /voices` and `GET /voices/{id}`. */
+/** `GET /voices`, `GET /voices/{id}` and `POST /voices/preflight`. */
 import { Effect, Option, Schema } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { VoiceNotFound } from "../../domain/Failure.ts"
+import { InvalidRequest, VoiceNotFound } from "../../domain/Failure.ts"
 import { VoiceId } from "../../domain/Ids.ts"
 import { backendsOf } from "../../domain/Voice.ts"
 import type { Voice } from "../../domain/Voice.ts"
+import { AudioDecoder } from "../../services/AudioDecoder.ts"
 import { Licences } from "../../services/Licences.ts"
+import { Preflight } from "../../services/Preflight.ts"
 import { VoiceRepo } from "../../services/VoiceRepo.ts"
 import { Api } from "../Api.ts"
 import { Caller } from "../api/Caller.ts"
 import * as Envelope from "../Envelope.ts"
+import { Uploads } from "../Uploads.ts"
 import { license } from "./License.ts"
 
 const decodeVoiceId = Schema.decodeUnknownOption(VoiceId)
@@ -20,6 +23,9 @@ export const layer = HttpApiBuilder.group(
   Effect.fnUntraced(function*(handlers) {
     const voices = yield* VoiceRepo
     const licences = yield* Licences
+    const uploads = yield* Uploads
+    const decoder = yield* AudioDecoder
+    const preflight = yield* Preflight
     return handlers.handleAll({
       list: Effect.fnUntraced(function*({ query: { embedding_status, ...query } }) {
         const { user } = yield* Caller
@@ -38,7 +44,17 @@ export const layer = HttpApiBuilder.group(
         const voice = yield* voices.find(caller.user, id.value)
         const licence = voice.scope === "global" ? yield* licences.find(voice.voiceId) : null
         return yield* Envelope.ok({ ...record(voice), license: license(licence) })
-      }, Envelope.answerFailures)
+      }, Envelope.answerFailures),
+      preflight: Effect.fnUntraced(
+        function*({ payload }) {
+          const { files } = yield* uploads.receive(payload, { files: ["reference"] })
+          const clip = files["reference"]
+          if (clip === undefined) return yield* InvalidRequest.field("reference", "is missing: a sound file is needed")
+          return yield* Envelope.ok(yield* preflight.reference(yield* decoder.decode(clip)))
+        },
+        Effect.scoped,
+        Envelope.answerFailures
+      )
     })
   })
 )

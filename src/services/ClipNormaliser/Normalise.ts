@@ -59,7 +59,7 @@ const mixDown = ({ channels, coding, data }: WavFile, from: number, into: Float6
 }
 
 /** Eight bits are unsigned, all others signed. */
-const readers: Record<Coding, (data: DataView, at: number) => number> = {
+export const readers: Record<Coding, (data: DataView, at: number) => number> = {
   u8: (data, at) => (data.getUint8(at) - 128) / 2 ** 7,
   s16: (data, at) => data.getInt16(at, true) / 2 ** 15,
   s24: (data, at) => (data.getInt16(at + 1, true) * 2 ** 8 + data.getUint8(at)) / 2 ** 23,

@@ -34,8 +34,11 @@ export interface WavFile {
 
 export const bytesOf: Record<Coding, number> = { u8: 1, s16: 2, s24: 3, s32: 4, f32: 4 }
 
-/** Refuses in words that continue "The clip …". */
-export const readWav = (file: Uint8Array): Result.Result<WavFile, string> => {
+/** Refuses in words that continue "The clip …"; what is too long as well, unless the caller will `cut` it. */
+export const readWav = (file: Uint8Array, { cut }: { readonly cut: boolean } = { cut: false }): Result.Result<
+  WavFile,
+  string
+> => {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength)
   if (file.length < 12 || tag(view, 0) !== "RIFF" || tag(view, 8) !== "WAVE") return Result.fail("is not a WAV file")
   let format: Format | undefined
@@ -51,7 +54,7 @@ export const readWav = (file: Uint8Array): Result.Result<WavFile, string> => {
       format = read.success
     }
     if (tag(view, at) === "data") {
-      return format === undefined ? Result.fail("has its samples before their format") : withData(format, body)
+      return format === undefined ? Result.fail("has its samples before their format") : withData(format, body, cut)
     }
     // Chunks begin at even places.
     at = start + size + (size % 2)
@@ -108,11 +111,11 @@ const codingOf = (kind: "pcm" | "float", bits: number): Coding | undefined =>
 
 const pcmCodings: Record<number, Coding> = { 8: "u8", 16: "s16", 24: "s24", 32: "s32" }
 
-const withData = (format: Format, body: DataView): Result.Result<WavFile, string> => {
+const withData = (format: Format, body: DataView, cut: boolean): Result.Result<WavFile, string> => {
   const frameBytes = format.channels * bytesOf[format.coding]
   const frames = Math.floor(body.byteLength / frameBytes)
   if (frames === 0) return Result.fail("has no samples")
-  if (frames > clipSecondsMax * format.sampleRate) return Result.fail(`is longer than ${clipSecondsMax} s`)
+  if (frames > clipSecondsMax * format.sampleRate && !cut) return Result.fail(`is longer than ${clipSecondsMax} s`)
   return Result.succeed({
     ...format,
     frames,

@@ -1,0 +1,182 @@
+/**
+ * The parts of a multipart request: files into a folder of their own, fields into memory, both within bounds.
+ *
+ * Promises: nothing beyond a limit is read or written; a file is gone when the scope of its request closes, however that
+ * ends; what a killed process left is swept when the service starts and every hour. The names and types that a client
+ * gives its files are ignored: a file is called by a number and told by its content.
+ */
+import { Clock, Context, Effect, Layer, Schedule, type Scope, Stream } from "effect"
+import { HttpServerRequest, Multipart } from "effect/http"
+import { createHash, randomUUID } from "node:crypto"
+import * as fs from "node:fs/promises"
+import { join } from "node:path"
+import { ConcurrencyLimited, InvalidRequest, PayloadTooLarge, StorageUnavailable } from "../domain/Failure.ts"
+
+export interface UploadedFile {
+  /** The name of the part. */
+  readonly field: string
+  readonly path: string
+  readonly bytes: number
+  /** Lower-case hex. */
+  readonly sha256: string
+}
+
+export interface Received {
+  readonly files: Readonly<Record<string, UploadedFile>>
+  readonly fields: Readonly<Record<string, string>>
+}
+
+export type UploadFailure = InvalidRequest | PayloadTooLarge | ConcurrencyLimited | StorageUnavailable
+
+/** Names of the parts that a request may have, each once. */
+export interface Expected {
+  readonly files: ReadonlyArray<string>
+  readonly fields?: ReadonlyArray<string>
+}
+
+export interface UploadOptions {
+  readonly folder: string
+  /** Of one file. */
+  readonly limitBytes: number
+  /** From the first byte of the body to its last. */
+  readonly timeoutMs: number
+}
+
+/** More than any form of ours has. */
+const partsMax = 20
+/** The longest field is a text of consent. */
+const fieldBytesMax = 64 * 1024
+/** Headers of parts, and everything around them. */
+const overheadBytes = 256 * 1024
+/** At once, in this process: each may fill a file on disk. */
+const uploadsMax = 32
+/** A file that is older is a dead process's. */
+const abandonedMillis = 3_600_000
+
+export class Uploads extends Context.Service<Uploads, {
+  /** Fails as soon as it can be told that the request does not fit; the connection is closed then, its body unread. */
+  readonly receive: (
+    parts: Stream.Stream<Multipart.Part, Multipart.MultipartError>,
+    expected: Expected
+  ) => Effect.Effect<Received, UploadFailure, Scope.Scope | HttpServerRequest.HttpServerRequest>
+}>()("scaispeak/http/Uploads") {
+  static readonly layer = (options: UploadOptions) => Layer.effect(Uploads, make(options))
+}
+
+const make = Effect.fnUntraced(function*({ folder, limitBytes, timeoutMs }: UploadOptions) {
+  yield* attempt(() => fs.mkdir(folder, { recursive: true })).pipe(Effect.ignore)
+  yield* sweep(folder).pipe(Effect.repeat(Schedule.spaced("1 hour")), Effect.forkScoped)
+  let running = 0
+
+  const store = Effect.fnUntraced(function*(part: Multipart.File, field: string) {
+    const path = join(folder, randomUUID())
+    yield* Effect.addFinalizer(() => Effect.promise(() => fs.rm(path, { force: true }).catch(() => {})))
+    const hash = createHash("sha256")
+    let bytes = 0
+    yield* Effect.acquireUseRelease(
+      attempt(() => fs.open(path, "wx", 0o600)),
+      (file) =>
+        Stream.runForEach(part.content, (chunk) => {
+          hash.update(chunk)
+          bytes += chunk.length
+          return attempt(() => file.writeFile(chunk))
+        }),
+      (file) => Effect.promise(() => file.close().catch(() => {}))
+    )
+    return { field, path, bytes, sha256: hash.digest("hex") } satisfies UploadedFile
+  })
+
+  const read = Effect.fnUntraced(function*(
+    parts: Stream.Stream<Multipart.Part, Multipart.MultipartError>,
+    { fields: fieldNames = [], files: fileNames }: Expected
+  ) {
+    const files: Record<string, UploadedFile> = {}
+    const fields: Record<string, string> = {}
+    yield* Stream.runForEach(parts, (part) =>
+      Effect.gen(function*() {
+        const name = part.key.slice(0, shownNameMax)
+        if (Object.hasOwn(files, name) || Object.hasOwn(fields, name)) {
+          return yield* InvalidRequest.field(name, "is there twice")
+        }
+        if (part._tag === "File") {
+          if (!fileNames.includes(part.key)) return yield* unexpected(name, fieldNames, "must not be a file")
+          files[name] = yield* store(part, name)
+        } else {
+          if (!fieldNames.includes(part.key)) return yield* unexpected(name, fileNames, "must be a file")
+          fields[name] = part.value
+        }
+      }))
+    return { files, fields }
+  })
+
+  return Uploads.of({
+    receive: Effect.fn("Uploads.receive")(function*(parts, expected) {
+      const request = yield* HttpServerRequest.HttpServerRequest
+      const totalBytes = limitBytes * expected.files.length + overheadBytes
+        + fieldBytesMax * (expected.fields?.length ?? 0)
+      if (Number(request.headers["content-length"] ?? 0) > totalBytes) return yield* tooLarge("body", totalBytes)
+      if (running >= uploadsMax) return yield* new ConcurrencyLimited({ limit: uploadsMax })
+      const limits = Multipart.limitsServices({
+        maxParts: partsMax,
+        maxFieldSize: fieldBytesMax,
+        // The parser counts a part's headers in.
+        maxFileSize: limitBytes + headerBytes,
+        maxTotalSize: totalBytes,
+        fieldMimeTypes: []
+      })
+      running++
+      return yield* read(Stream.provideContext(parts, limits), expected).pipe(
+        Effect.catchTag("MultipartError", (error) => Effect.fail(refusalOf(error, limitBytes, totalBytes))),
+        Effect.timeoutOrElse({
+          duration: timeoutMs,
+          orElse: () => Effect.fail(InvalidRequest.field("body", `took longer than ${timeoutMs} ms to arrive`))
+        }),
+        Effect.ensuring(Effect.sync(() => {
+          running--
+        }))
+      )
+    })
+  })
+})
+
+/** Names of parts are a stranger's text. */
+const shownNameMax = 100
+/** What the parser takes as headers of a part. */
+const headerBytes = 16 * 1024
+
+const unexpected = (name: string, others: ReadonlyArray<string>, otherwise: string) =>
+  InvalidRequest.field(name || "body", others.includes(name) ? otherwise : "no such field")
+
+const tooLarge = (field: string, bytes: number) =>
+  new PayloadTooLarge({ field, reason: `is larger than ${bytes} bytes` })
+
+const refusalOf = ({ reason }: Multipart.MultipartError, limitBytes: number, totalBytes: number): UploadFailure => {
+  switch (reason._tag) {
+    case "FileTooLarge":
+      return tooLarge("file", limitBytes)
+    case "FieldTooLarge":
+      return tooLarge("field", fieldBytesMax)
+    case "BodyTooLarge":
+      return tooLarge("body", totalBytes)
+    case "TooManyParts":
+      return new PayloadTooLarge({ field: "body", reason: `has more than ${partsMax} parts` })
+    case "Parse":
+      return InvalidRequest.field("body", "is no multipart form that can be read")
+    case "InternalError":
+      return InvalidRequest.field("body", "broke off")
+  }
+}
+
+const attempt = <A>(run: () => Promise<A>) =>
+  Effect.tryPromise({ try: run, catch: (cause) => new StorageUnavailable({ store: "objects", cause }) })
+
+const sweep = Effect.fnUntraced(function*(folder: string) {
+  const now = yield* Clock.currentTimeMillis
+  yield* Effect.promise(async () => {
+    for (const name of await fs.readdir(folder).catch(() => [])) {
+      const path = join(folder, name)
+      const stat = await fs.stat(path).catch(() => undefined)
+      if (stat !== undefined && now - stat.mtimeMs > abandonedMillis) await fs.rm(path, { force: true }).catch(() => {})
+    }
+  })
+})

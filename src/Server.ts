@@ -11,6 +11,7 @@ import { ApiKeys } from "./services/ApiKeys.ts"
 import { AudioEncoder } from "./services/AudioEncoder.ts"
 import { Breakers } from "./services/Breakers.ts"
 import { ClipNormaliser } from "./services/ClipNormaliser.ts"
+import { Consents } from "./services/Consents.ts"
 import { Database } from "./services/Database.ts"
 import * as EmbeddedNode from "./services/EmbeddedNode.ts"
 import { Idempotency } from "./services/Idempotency.ts"
@@ -27,7 +28,9 @@ import { RateLimits } from "./services/RateLimits.ts"
 import { Redis } from "./services/Redis.ts"
 import { ReferenceCache } from "./services/ReferenceCache.ts"
 import { RelayDispatcher } from "./services/RelayDispatcher.ts"
+import { RunningVoices } from "./services/RunningVoices.ts"
 import { ScaiInferDispatcher } from "./services/ScaiInferDispatcher.ts"
+import { Signals } from "./services/Signals.ts"
 import { Synthesis } from "./services/Synthesis.ts"
 import { SynthesisRecords } from "./services/SynthesisRecords.ts"
 import { VoiceRepo } from "./services/VoiceRepo.ts"
@@ -53,7 +56,12 @@ export const layer = (settings: Settings) => {
     settings.redisUrl === undefined ? Layer.empty : Redis.layer(settings.redisUrl)
   )
 
-  const State = Layer.mergeAll(VoiceRepo.layer, PolicyResolver.layer, ApiKeys.layer, Ledger.layer, Idempotency.layer)
+  const State = Layer.mergeAll(PolicyResolver.layer, ApiKeys.layer, Ledger.layer, Idempotency.layer, Consents.layer)
+    .pipe(
+      Layer.provideMerge(RunningVoices.layer),
+      Layer.provideMerge(VoiceRepo.layer),
+      Layer.provideMerge(Signals.layer)
+    )
 
   const References = ReferenceCache.layer({
     folder: join(settings.dataDir, "cache", "references"),

@@ -2,6 +2,7 @@
 import { HttpApi, OpenApi } from "effect/http-api"
 import { Admin } from "./api/Admin.ts"
 import { Authentication, Validation } from "./api/Caller.ts"
+import { Consents } from "./api/Consents.ts"
 import { Nodes } from "./api/Nodes.ts"
 import { Speech } from "./api/Speech.ts"
 import { Synths } from "./api/Synths.ts"
@@ -12,7 +13,7 @@ export { mount }
 
 // The last middleware added runs first: a request without a token is refused before its body is looked at.
 export class Api extends HttpApi.make("scaispeak")
-  .add(Speech, Synths, Voices, Admin, Nodes)
+  .add(Speech, Synths, Voices, Consents, Admin, Nodes)
   .middleware(Validation)
   .middleware(Authentication)
   .prefix(mount)

@@ -9,6 +9,7 @@ import * as Authentication from "./Authentication.ts"
 import * as DrainingServer from "./DrainingServer.ts"
 import * as Envelope from "./Envelope.ts"
 import * as Admin from "./handlers/Admin.ts"
+import * as Consents from "./handlers/Consents.ts"
 import * as Nodes from "./handlers/Nodes.ts"
 import * as Speech from "./handlers/Speech.ts"
 import * as Synths from "./handlers/Synths.ts"
@@ -28,7 +29,7 @@ export interface HttpOptions {
 }
 
 const ApiRoutes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
-  Layer.provide([Speech.layer, Synths.layer, Voices.layer, Admin.layer, Nodes.layer]),
+  Layer.provide([Speech.layer, Synths.layer, Voices.layer, Consents.layer, Admin.layer, Nodes.layer]),
   Layer.provide([Authentication.layer, Validation.layer])
 )
 

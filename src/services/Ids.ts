@@ -5,7 +5,7 @@
  */
 import { Effect } from "effect"
 import { SecureRandom } from "effect/crypto"
-import type { ApiKeyId, AuditId, JobId, RequestId, SynthesisId, VoiceId } from "../domain/Ids.ts"
+import type { ApiKeyId, AuditId, ConsentId, JobId, RequestId, SynthesisId, VoiceId } from "../domain/Ids.ts"
 
 /** What the prefixes in use make. */
 export interface Kinds {
@@ -14,6 +14,7 @@ export interface Kinds {
   readonly key: ApiKeyId
   readonly aud: AuditId
   readonly job: JobId
+  readonly cns: ConsentId
   readonly req: RequestId
 }
 

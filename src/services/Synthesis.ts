@@ -4,10 +4,10 @@
  * Steps, in order: policy → voice → limits and hold → pick → dispatch → first audio; settling follows when the caller's
  * scope closes. A refusal at any step has touched no backend and leaves no hold. Closing the scope, at any time, stops
  * the backend's work. Before anything is heard a call may move to another node or to the next allowed backend; after that
- * only to one that goes on in the same voice.
+ * only to one that goes on in the same voice. A voice that is stopped ends its calls, wherever they are, as `VoiceNotReady`.
  */
-import { Clock, Context, Effect, Layer } from "effect"
-import type { Scope, Stream } from "effect"
+import { Clock, Context, Effect, Layer, Scope } from "effect"
+import type { Stream } from "effect"
 import { decide } from "../domain/BackendPolicy.ts"
 import type { Backend, BackendPreference } from "../domain/BackendPolicy.ts"
 import { BackendUnavailable } from "../domain/Failure.ts"
@@ -26,10 +26,12 @@ import { makeId } from "./Ids.ts"
 import { PolicyResolver } from "./PolicyResolver.ts"
 import { RateLimits } from "./RateLimits.ts"
 import { RelayDispatcher } from "./RelayDispatcher.ts"
+import { RunningVoices } from "./RunningVoices.ts"
 import { ScaiInferDispatcher } from "./ScaiInferDispatcher.ts"
 import { firstHeard, hear } from "./Synthesis/FirstSound.ts"
 import type { Route } from "./Synthesis/FirstSound.ts"
 import { fail, meter, withWordTimes } from "./Synthesis/Meter.ts"
+import { stoppable } from "./Synthesis/Stoppable.ts"
 import { takingOver } from "./Synthesis/Takeover.ts"
 import { step } from "./Trace.ts"
 import { VoiceRepo } from "./VoiceRepo.ts"
@@ -86,11 +88,14 @@ export class Synthesis extends Context.Service<Synthesis, {
         const voices = yield* VoiceRepo
         const limits = yield* RateLimits
         const accounting = yield* Accounting
+        const running = yield* RunningVoices
         const dispatchers = { A: yield* ScaiInferDispatcher, B: yield* RelayDispatcher }
 
         const speak = Effect.fnUntraced(function*(request: SynthesisRequest) {
           const { caller } = request
           const policy = yield* policies.resolve(caller.tenantId).pipe(step("synthesis.policy"))
+          // Before the voice is looked at: whoever stops it afterwards finds this call.
+          const call = yield* running.enter(request.voiceId)
           const voice = yield* voices.find(caller, request.voiceId).pipe(step("synthesis.voice"))
           const refusal = notReady(voice)
           if (refusal !== undefined) return yield* refusal
@@ -116,13 +121,14 @@ export class Synthesis extends Context.Service<Synthesis, {
             note: (sentence) => facts.reasons!.push(sentence),
             attempt: (backend, text, attempt) => {
               facts.backend = backend
-              return hear(
+              const heard = hear(
                 dispatchers[backend].dispatch({ requestId: synthesisId, text, voice, language, params }, attempt).pipe(
                   step("synthesis.dispatch", { backend })
                 ),
                 backend,
                 attempt.firstAudioMsMax
               )
+              return stoppable(call, heard)
             }
           }
           const settleAs = ({ backend, engine, ignoredParams, model, nodeId }: Dispatched) =>
@@ -130,11 +136,12 @@ export class Synthesis extends Context.Service<Synthesis, {
 
           const startedAt = yield* Clock.currentTimeMillis
           const first = yield* firstHeard(route, request.text, options.firstAudioTimeoutMs).pipe(
+            Scope.provide(call.scope),
             Effect.tapError((failure) => Effect.sync(() => fail(facts, failure)))
           )
           facts.firstAudioMs = (yield* Clock.currentTimeMillis) - startedAt
           settleAs(first.dispatched)
-          const heard = takingOver(first, yield* Effect.scope, {
+          const heard = takingOver(first, call.scope, {
             route,
             text: request.text,
             language,

@@ -2,7 +2,15 @@
 import { Effect, Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { VoiceId } from "../../domain/Ids.ts"
-import { EmbeddingStatus, Gender, Language, VoiceDefaults, VoiceKind, VoiceScope } from "../../domain/Voice.ts"
+import {
+  EmbeddingStatus,
+  Gender,
+  Language,
+  VoiceConsent,
+  VoiceDefaults,
+  VoiceKind,
+  VoiceScope
+} from "../../domain/Voice.ts"
 import { Requires } from "./Caller.ts"
 import { failures, Ok, Page } from "./Wire.ts"
 
@@ -25,6 +33,7 @@ export const VoiceRecord = Schema.Struct({
   defaults: VoiceDefaults,
   backends: Schema.Struct({ A: Schema.Boolean, B: Schema.Boolean }),
   relay_speaker: Schema.NullOr(Schema.String),
+  consent: Schema.NullOr(VoiceConsent),
   created_at: Schema.DateTimeUtcFromString,
   updated_at: Schema.DateTimeUtcFromString
 })

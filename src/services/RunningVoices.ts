@@ -23,6 +23,8 @@ export interface RunningCall {
   readonly scope: Scope.Closeable
   /** Set once the voice was stopped: whatever else the call fails with then is a consequence. */
   stopped: VoiceNotReady | undefined
+  /** What else has to happen then, at once: a surface that waits for its client reads no failure from the audio. */
+  readonly onStop: Array<(failure: VoiceNotReady) => void>
 }
 
 export class RunningVoices extends Context.Service<RunningVoices, {
@@ -44,7 +46,10 @@ export class RunningVoices extends Context.Service<RunningVoices, {
       const stopHere = Effect.fnUntraced(function*(voiceId: VoiceId, failure: VoiceNotReady) {
         yield* voices.forget(voiceId)
         const those = [...calls].filter((call) => call.voiceId === voiceId && call.stopped === undefined)
-        for (const call of those) call.stopped = failure
+        for (const call of those) {
+          call.stopped = failure
+          for (const react of call.onStop) react(failure)
+        }
         yield* Effect.forEach(those, (call) => Scope.close(call.scope, Exit.void), {
           concurrency: "unbounded",
           discard: true
@@ -77,7 +82,7 @@ export class RunningVoices extends Context.Service<RunningVoices, {
           Effect.flatMap(Effect.scope, (parent) =>
             Effect.acquireRelease(
               Effect.map(Scope.fork(parent), (scope) => {
-                const call: RunningCall = { voiceId, scope, stopped: undefined }
+                const call: RunningCall = { voiceId, scope, stopped: undefined, onStop: [] }
                 calls.add(call)
                 return call
               }),

@@ -72,6 +72,11 @@ export interface Speech {
   readonly plan: SynthesisPlan
   /** To be run once. Its first chunk is already here. */
   readonly audio: Stream.Stream<PcmChunk, DispatchRefusal>
+  /**
+   * Calls `react` when the voice is stopped. The audio fails then, too, but only whoever pulls it sees that: a surface that
+   * waits for its client, with audio on the way, has to break off by itself.
+   */
+  readonly onStop: (react: () => void) => void
 }
 
 export class Synthesis extends Context.Service<Synthesis, {
@@ -104,6 +109,7 @@ export class Synthesis extends Context.Service<Synthesis, {
           const synthesisId = yield* makeId("syn")
           const characters = codePoints(request.text)
           const { facts } = yield* accounting.hold({ ...request, synthesisId, characters })
+          call.onStop.push((failure) => facts.outcome === undefined && fail(facts, failure))
 
           const decision = decide(policy, request.preference, {
             A: dispatchers.A.availability(voice),
@@ -164,7 +170,11 @@ export class Synthesis extends Context.Service<Synthesis, {
             reasons: facts.reasons
           }
           const metered = meter(heard, facts)
-          return { plan, audio: request.wordTimes ? withWordTimes(metered, request.text, facts) : metered }
+          return {
+            plan,
+            audio: request.wordTimes ? withWordTimes(metered, request.text, facts) : metered,
+            onStop: (react: () => void) => call.onStop.push(react)
+          }
         }, step("Synthesis.speak"))
 
         return Synthesis.of({ speak })

@@ -60,7 +60,12 @@ const listen = (url: string, key: string, voiceId: string) => {
     method: "POST",
     headers: { authorization: `Bearer ${key}`, "content-type": "application/json" }
   }, (response) => {
-    response.on("data", () => heard.resolve())
+    // Slowly, as a player does: what is on the way fills the buffers of the connection, and the server waits for it.
+    response.on("data", () => {
+      heard.resolve()
+      response.pause()
+      setTimeout(() => response.resume(), 200)
+    })
     response.on("error", () => {})
     response.on(
       "close",

@@ -13,6 +13,7 @@ import { AudioDecoder } from "./services/AudioDecoder.ts"
 import { AudioEncoder } from "./services/AudioEncoder.ts"
 import { Breakers } from "./services/Breakers.ts"
 import { ClipNormaliser } from "./services/ClipNormaliser.ts"
+import { Consents } from "./services/Consents.ts"
 import { Database } from "./services/Database.ts"
 import * as EmbeddedNode from "./services/EmbeddedNode.ts"
 import { GlobalVoices } from "./services/GlobalVoices.ts"
@@ -32,7 +33,9 @@ import { RateLimits } from "./services/RateLimits.ts"
 import { Redis } from "./services/Redis.ts"
 import { ReferenceCache } from "./services/ReferenceCache.ts"
 import { RelayDispatcher } from "./services/RelayDispatcher.ts"
+import { RunningVoices } from "./services/RunningVoices.ts"
 import { ScaiInferDispatcher } from "./services/ScaiInferDispatcher.ts"
+import { Signals } from "./services/Signals.ts"
 import { Synthesis } from "./services/Synthesis.ts"
 import { SynthesisRecords } from "./services/SynthesisRecords.ts"
 import { VoiceRepo } from "./services/VoiceRepo.ts"
@@ -59,11 +62,16 @@ export const layer = (settings: Settings) => {
   )
 
   const State = Layer.mergeAll(
-    GlobalVoices.layer.pipe(Layer.provideMerge(Layer.merge(VoiceRepo.layer, Licences.layer))),
     PolicyResolver.layer,
     ApiKeys.layer,
     Ledger.layer,
-    Idempotency.layer
+    Idempotency.layer,
+    Consents.layer,
+    GlobalVoices.layer
+  ).pipe(
+    Layer.provideMerge(RunningVoices.layer),
+    Layer.provideMerge(Layer.merge(VoiceRepo.layer, Licences.layer)),
+    Layer.provideMerge(Signals.layer)
   )
 
   const References = ReferenceCache.layer({

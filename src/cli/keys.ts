@@ -6,11 +6,17 @@ import { granted } from "../domain/Permission.ts"
 import type { Permission, Role } from "../domain/Permission.ts"
 import { ApiKeys } from "../services/ApiKeys.ts"
 import { Database } from "../services/Database.ts"
+import { Redis } from "../services/Redis.ts"
+import { Signals } from "../services/Signals.ts"
 
 const Keys = Layer.unwrap(
   Effect.map(
     Config,
-    ({ databaseUrl }) => ApiKeys.layer.pipe(Layer.provide(Database.layer(databaseUrl)))
+    ({ databaseUrl, redisUrl }) =>
+      ApiKeys.layer.pipe(
+        Layer.provide([Database.layer(databaseUrl), Signals.layer]),
+        Layer.provide(redisUrl === undefined ? Layer.empty : Redis.layer(redisUrl))
+      )
   )
 ).pipe(Layer.provide(Config.layer))
 

@@ -17,6 +17,9 @@ export type ApiKeyId = typeof ApiKeyId.Type
 export const AuditId = prefixed("aud").pipe(Schema.brand("AuditId"))
 export type AuditId = typeof AuditId.Type
 
+export const ConsentId = prefixed("cns").pipe(Schema.brand("ConsentId"))
+export type ConsentId = typeof ConsentId.Type
+
 export const JobId = prefixed("job").pipe(Schema.brand("JobId"))
 export type JobId = typeof JobId.Type
 

@@ -1,7 +1,7 @@
 /** A voice of the library: who it belongs to, who can see it, and whether it can speak. */
 import { Schema } from "effect"
 import { VoiceNotReady } from "./Failure.ts"
-import { TenantId, UserId, VoiceId } from "./Ids.ts"
+import { ConsentId, TenantId, UserId, VoiceId } from "./Ids.ts"
 import type { AuthUser } from "./Permission.ts"
 import { Speed } from "./SpeechParams.ts"
 
@@ -33,6 +33,16 @@ export const VoiceReference = Schema.Struct({
 }).pipe(Schema.encodeKeys({ durationMs: "duration_ms", objectKey: "object_key" }))
 export type VoiceReference = typeof VoiceReference.Type
 
+export const ConsentStatus = Schema.Literals(["active", "revoked"])
+
+/** What a cloned voice says of the consent that it stands on; the ledger has the rest. */
+export const VoiceConsent = Schema.Struct({
+  consentId: ConsentId,
+  status: ConsentStatus,
+  statedPurpose: Schema.String
+}).pipe(Schema.encodeKeys({ consentId: "consent_id", statedPurpose: "stated_purpose" }))
+export type VoiceConsent = typeof VoiceConsent.Type
+
 export const Voice = Schema.Struct({
   voiceId: VoiceId,
   displayName: Schema.NonEmptyString,
@@ -59,6 +69,8 @@ export const Voice = Schema.Struct({
   reference: Schema.NullOr(VoiceReference),
   /** Of a designed voice: the words that it was made from. */
   designPrompt: Schema.NullOr(Schema.String),
+  /** Of a cloned voice. */
+  consent: Schema.NullOr(VoiceConsent),
   createdAt: Schema.DateTimeUtcFromString,
   updatedAt: Schema.DateTimeUtcFromString
 })
@@ -85,8 +97,18 @@ export const isVisibleTo = (
   voice.scope === "global" ||
   (voice.tenantId === caller.tenantId && (voice.scope === "tenant" || voice.ownerUserId === caller.userId))
 
-/** The failure to answer with when the voice cannot speak now. */
-export const notReady = (voice: Pick<Voice, "embeddingStatus" | "statusReason">): VoiceNotReady | undefined =>
-  voice.embeddingStatus === "ready"
+/** Shown to whoever calls a voice whose consent was taken back. */
+export const consentRevoked = "consent revoked"
+
+/**
+ * The failure to answer with when the voice cannot speak now. Revoked consent is a fact of its own beside the state of the
+ * embedding, so that nothing that makes a voice ready again gives it back its consent.
+ */
+export const notReady = (
+  voice: Pick<Voice, "embeddingStatus" | "statusReason" | "consent">
+): VoiceNotReady | undefined => {
+  if (voice.consent?.status === "revoked") return new VoiceNotReady({ reason: consentRevoked })
+  return voice.embeddingStatus === "ready"
     ? undefined
     : new VoiceNotReady({ reason: voice.statusReason ?? `The voice is ${voice.embeddingStatus}.` })
+}

@@ -2,6 +2,7 @@
 import { HttpApi, OpenApi } from "effect/http-api"
 import { Admin } from "./api/Admin.ts"
 import { Authentication, Validation } from "./api/Caller.ts"
+import { Consents } from "./api/Consents.ts"
 import { GlobalVoices } from "./api/GlobalVoices.ts"
 import { Nodes } from "./api/Nodes.ts"
 import { Speech } from "./api/Speech.ts"
@@ -13,7 +14,7 @@ export { mount }
 
 // The last middleware added runs first: a request without a token is refused before its body is looked at.
 export class Api extends HttpApi.make("scaispeak")
-  .add(Speech, Synths, Voices, GlobalVoices, Admin, Nodes)
+  .add(Speech, Synths, Voices, Consents, GlobalVoices, Admin, Nodes)
   .middleware(Validation)
   .middleware(Authentication)
   .prefix(mount)

@@ -9,6 +9,7 @@ import * as Authentication from "./Authentication.ts"
 import * as DrainingServer from "./DrainingServer.ts"
 import * as Envelope from "./Envelope.ts"
 import * as Admin from "./handlers/Admin.ts"
+import * as Consents from "./handlers/Consents.ts"
 import * as GlobalVoices from "./handlers/GlobalVoices.ts"
 import * as Nodes from "./handlers/Nodes.ts"
 import * as Speech from "./handlers/Speech.ts"
@@ -29,7 +30,15 @@ export interface HttpOptions {
 }
 
 const ApiRoutes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
-  Layer.provide([Speech.layer, Synths.layer, Voices.layer, GlobalVoices.layer, Admin.layer, Nodes.layer]),
+  Layer.provide([
+    Speech.layer,
+    Synths.layer,
+    Voices.layer,
+    Consents.layer,
+    GlobalVoices.layer,
+    Admin.layer,
+    Nodes.layer
+  ]),
   Layer.provide([Authentication.layer, Validation.layer])
 )
 

@@ -2,7 +2,8 @@
  * API keys: `sgk_` and 32 random bytes, stored only as their SHA-256, belonging to one user of one tenant.
  *
  * A key may do what its own list says, and never more than its owner's role may be given at that moment. Whether a key is
- * good is remembered for up to 5 s: a revocation takes effect at once in this process and within that time elsewhere.
+ * good is remembered for up to 5 s: a revocation takes effect at once in this process and, by signal, in others; within that
+ * time in those that the signal does not reach.
  */
 import { Clock, Context, DateTime, Effect, Layer, Redacted } from "effect"
 import { SqlClient } from "effect/sql"
@@ -15,6 +16,7 @@ import { granted } from "../domain/Permission.ts"
 import type { AuthUser, Permission, Role } from "../domain/Permission.ts"
 import { orUnavailable } from "./Database.ts"
 import { makeId } from "./Ids.ts"
+import { onSignal, Signals } from "./Signals.ts"
 import { apiKeyOf, bootstrapId, grantable, recordColumns, sha256 } from "./sql/ApiKeyRow.ts"
 import type { ApiKey, ApiKeyRow } from "./sql/ApiKeyRow.ts"
 import { affected, overwrite } from "./sql/Dialect.ts"
@@ -67,7 +69,10 @@ export class ApiKeys extends Context.Service<ApiKeys, {
     ApiKeys,
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
+      const signals = yield* Signals
       const keys = yield* makeKeyCheck
+      yield* onSignal(signals, "keys.changed", () => keys.forget)
+      const changed = Effect.andThen(keys.forget, signals.publish("keys.changed", {}))
       const lastUsed = yield* makeLastUsed
 
       const insert = (keyId: ApiKeyId, key: string, { expiresAt, name, owner, permissions }: NewApiKey) =>
@@ -95,7 +100,7 @@ export class ApiKeys extends Context.Service<ApiKeys, {
             sql.withTransaction,
             orUnavailable
           )
-          yield* keys.forget
+          yield* changed
           return apiKeyOf(row)
         })
 
@@ -121,7 +126,7 @@ export class ApiKeys extends Context.Service<ApiKeys, {
           const found = yield* orUnavailable(affected(sql`UPDATE api_keys SET revoked_at = ${now}
             WHERE key_id = ${keyId} AND tenant_id = ${tenantId} AND revoked_at IS NULL`))
           if (found === 0) return yield* new ApiKeyNotFound()
-          yield* keys.forget
+          yield* changed
         }),
 
         authenticate: (key) =>

@@ -14,6 +14,7 @@ import { ledger } from "./sql/migrations/0003_ledger.ts"
 import { idempotency } from "./sql/migrations/0004_idempotency.ts"
 import { synthJobs } from "./sql/migrations/0005_synth_jobs.ts"
 import { routing } from "./sql/migrations/0006_routing.ts"
+import { consents } from "./sql/migrations/0007_consents.ts"
 import { licences } from "./sql/migrations/0008_licences.ts"
 import * as MysqlClient from "./sql/MysqlClient.ts"
 import { ensurePartitions } from "./sql/Partitions.ts"
@@ -26,6 +27,7 @@ const migrations: ReadonlyArray<Migrations.Migration> = [
   idempotency,
   synthJobs,
   routing,
+  consents,
   licences
 ]
 

@@ -84,7 +84,8 @@ const unowned = {
   defaults: {},
   preset: null,
   reference: null,
-  designPrompt: null
+  designPrompt: null,
+  consent: null
 } as const
 
 /** Everything that said something about a voice, said no more. `listing_sha256` stays: what it lists is known. */

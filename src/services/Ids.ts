@@ -5,7 +5,7 @@
  */
 import { Effect } from "effect"
 import { SecureRandom } from "effect/crypto"
-import type { ApiKeyId, AuditId, JobId, LicenceId, RequestId, SynthesisId, VoiceId } from "../domain/Ids.ts"
+import type { ApiKeyId, AuditId, ConsentId, JobId, LicenceId, RequestId, SynthesisId, VoiceId } from "../domain/Ids.ts"
 
 /** What the prefixes in use make. */
 export interface Kinds {
@@ -15,6 +15,7 @@ export interface Kinds {
   readonly aud: AuditId
   readonly job: JobId
   readonly lic: LicenceId
+  readonly cns: ConsentId
   readonly req: RequestId
 }
 

@@ -1,4 +1,7 @@
-/** A tenant's backend policy: provisioned at its first call, remembered for up to 5 s in this process. */
+/**
+ * A tenant's backend policy: provisioned at its first call, remembered for up to 5 s in this process. Other processes hear
+ * of an update by signal.
+ */
 import { Cache, Clock, Context, Effect, Exit, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { initialPolicy } from "../domain/BackendPolicy.ts"
@@ -7,24 +10,26 @@ import { ModuleNotEnabled } from "../domain/Failure.ts"
 import type { StorageUnavailable } from "../domain/Failure.ts"
 import type { TenantId } from "../domain/Ids.ts"
 import { orUnavailable } from "./Database.ts"
+import { onSignal, Signals } from "./Signals.ts"
 import { overwrite } from "./sql/Dialect.ts"
 import { policyOf, policyRow, provisionTenant } from "./sql/Provision.ts"
 import { recall } from "./sql/Recall.ts"
 
-/** How long another process may go on with the policy from before an update. */
+/** How long another process may go on with the policy from before an update that it was not told of. */
 const rememberedMillis = 5_000
 const rememberedMax = 10_000
 
 export class PolicyResolver extends Context.Service<PolicyResolver, {
   /** The default policy for a tenant that is met for the first time, which is stored. */
   readonly resolve: (tenantId: TenantId) => Effect.Effect<BackendPolicy, ModuleNotEnabled | StorageUnavailable>
-  /** Replaces the policy and returns it. Takes effect at once in this process. */
+  /** Replaces the policy and returns it. Takes effect at once. */
   readonly update: (tenantId: TenantId, policy: BackendPolicy) => Effect.Effect<BackendPolicy, StorageUnavailable>
 }>()("scaispeak/PolicyResolver") {
   static readonly layer = Layer.effect(
     PolicyResolver,
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
+      const signals = yield* Signals
       const provision = (tenantId: TenantId) =>
         Effect.provideService(provisionTenant({ tenantId }), SqlClient.SqlClient, sql)
 
@@ -44,6 +49,11 @@ export class PolicyResolver extends Context.Service<PolicyResolver, {
         timeToLive: (exit) => Exit.isSuccess(exit) || isDisabled(exit) ? rememberedMillis : 0
       })
 
+      yield* onSignal(signals, "policy.changed", (signal) =>
+        signal._tag === "Resync"
+          ? Cache.invalidateAll(remembered)
+          : Cache.invalidate(remembered, signal.payload.tenantId))
+
       return PolicyResolver.of({
         resolve: (tenantId) => recall(remembered, tenantId),
         update: Effect.fn("PolicyResolver.update")(function*(tenantId, policy) {
@@ -54,6 +64,7 @@ export class PolicyResolver extends Context.Service<PolicyResolver, {
             orUnavailable
           )
           yield* Cache.invalidate(remembered, tenantId)
+          yield* signals.publish("policy.changed", { tenantId })
           return policy
         })
       })

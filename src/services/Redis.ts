@@ -1,10 +1,11 @@
 /**
- * The one connection to Redis, shared by the voice-warm registry and the rate limits.
+ * The one connection to Redis that commands share, and further ones for what would hold it up.
  *
  * It connects at the first command and by itself ever after. While Redis is away a command fails at once: nothing is
  * queued, nothing is sent twice.
  */
 import { Context, Effect, Layer, Redacted } from "effect"
+import type { Scope } from "effect"
 import type { Redis as Client } from "ioredis"
 import { createHash } from "node:crypto"
 import { StorageUnavailable } from "../domain/Failure.ts"
@@ -34,13 +35,18 @@ export class Redis extends Context.Service<Redis, {
     args: ReadonlyArray<string | number>
   ) => Effect.Effect<unknown, StorageUnavailable>
   readonly health: Effect.Effect<void, StorageUnavailable>
+  /**
+   * A connection of its own, for subscriptions; closed with the scope. It is not connected yet, reconnects by itself once
+   * it was, and subscribes to nothing by itself.
+   */
+  readonly dedicated: Effect.Effect<Client, never, Scope.Scope>
 }>()("scaispeak/Redis") {
   /** Building it does no I/O: Redis may be away when the program starts. */
   static readonly layer = (url: Redacted.Redacted) =>
     Layer.effect(
       Redis,
       Effect.gen(function*() {
-        const client = yield* connection(url)
+        const client = yield* connection(url, "commands")
         let first: Promise<void> | undefined
         const opened = () => first ??= client.connect()
         const use = <A>(command: (client: Client) => Promise<A>) =>
@@ -58,7 +64,8 @@ export class Redis extends Context.Service<Redis, {
                 return client.eval(script.lua, keys.length, ...keys, ...args)
               })
             ),
-          health: Effect.asVoid(use((client) => client.ping()))
+          health: Effect.asVoid(use((client) => client.ping())),
+          dedicated: connection(url, "subscriptions")
         })
       })
     )
@@ -66,7 +73,7 @@ export class Redis extends Context.Service<Redis, {
 
 const unavailable = (cause: unknown) => new StorageUnavailable({ store: "redis", cause })
 
-const connection = Effect.fnUntraced(function*(url: Redacted.Redacted) {
+const connection = Effect.fnUntraced(function*(url: Redacted.Redacted, purpose: string) {
   const context = yield* Effect.context<never>()
   // Loaded here, so that a server without Redis never pays for it.
   const { Redis: IoRedis } = yield* Effect.promise(() => import("ioredis"))
@@ -82,6 +89,7 @@ const connection = Effect.fnUntraced(function*(url: Redacted.Redacted) {
         connectTimeout: connectMillisMax,
         socketTimeout: silenceMillisMax,
         retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 10), reconnectMillisMax),
+        autoResubscribe: false,
         connectionName: "scaispeak"
       })
     ),
@@ -90,11 +98,11 @@ const connection = Effect.fnUntraced(function*(url: Redacted.Redacted) {
   const run = Effect.runForkWith(context)
   let away = false
   client.on("error", (cause) => {
-    if (!away) run(Effect.logWarning("redis is away", cause))
+    if (!away) run(Effect.logWarning("redis is away", { purpose }, cause))
     away = true
   })
   client.on("ready", () => {
-    if (away) run(Effect.logInfo("redis is back"))
+    if (away) run(Effect.logInfo("redis is back", { purpose }))
     away = false
   })
   return client

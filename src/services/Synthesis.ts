@@ -4,10 +4,11 @@
  * Steps, in order: policy → voice → guards → limits and holds → pick → dispatch → first audio; settling follows when the
  * caller's scope closes. A refusal at any step has touched no backend and leaves no hold. Closing the scope, at any time,
  * stops the backend's work. Before anything is heard a call may move to another node or to the next allowed backend; after
- * that only to one that goes on in the same voice.
+ * that only to one that goes on in the same voice. A voice that is stopped ends its calls, wherever they are, as
+ * `VoiceNotReady`.
  */
-import { Clock, Context, Effect, Layer } from "effect"
-import type { Scope, Stream } from "effect"
+import { Clock, Context, Effect, Layer, Scope } from "effect"
+import type { Stream } from "effect"
 import { decide } from "../domain/BackendPolicy.ts"
 import type { Backend, BackendPreference } from "../domain/BackendPolicy.ts"
 import { BackendUnavailable } from "../domain/Failure.ts"
@@ -27,10 +28,12 @@ import { Licences } from "./Licences.ts"
 import { PolicyResolver } from "./PolicyResolver.ts"
 import { RateLimits } from "./RateLimits.ts"
 import { RelayDispatcher } from "./RelayDispatcher.ts"
+import { RunningVoices } from "./RunningVoices.ts"
 import { ScaiInferDispatcher } from "./ScaiInferDispatcher.ts"
 import { firstHeard, hear } from "./Synthesis/FirstSound.ts"
 import type { Route } from "./Synthesis/FirstSound.ts"
 import { fail, meter, withWordTimes } from "./Synthesis/Meter.ts"
+import { stoppable } from "./Synthesis/Stoppable.ts"
 import { takingOver } from "./Synthesis/Takeover.ts"
 import { step } from "./Trace.ts"
 import { VoiceRepo } from "./VoiceRepo.ts"
@@ -71,6 +74,11 @@ export interface Speech {
   readonly plan: SynthesisPlan
   /** To be run once. Its first chunk is already here. */
   readonly audio: Stream.Stream<PcmChunk, DispatchRefusal>
+  /**
+   * Calls `react` when the voice is stopped. The audio fails then, too, but only whoever pulls it sees that: a surface that
+   * waits for its client, with audio on the way, has to break off by itself.
+   */
+  readonly onStop: (react: () => void) => void
 }
 
 export class Synthesis extends Context.Service<Synthesis, {
@@ -88,6 +96,7 @@ export class Synthesis extends Context.Service<Synthesis, {
         const limits = yield* RateLimits
         const accounting = yield* Accounting
         const licences = yield* Licences
+        const running = yield* RunningVoices
         const dispatchers = { A: yield* ScaiInferDispatcher, B: yield* RelayDispatcher }
 
         /** What forbids a voice that is ready: nothing is held, and nothing asked but what is remembered. */
@@ -96,6 +105,8 @@ export class Synthesis extends Context.Service<Synthesis, {
         const speak = Effect.fnUntraced(function*(request: SynthesisRequest) {
           const { caller } = request
           const policy = yield* policies.resolve(caller.tenantId).pipe(step("synthesis.policy"))
+          // Before the voice is looked at: whoever stops it afterwards finds this call.
+          const call = yield* running.enter(request.voiceId)
           const voice = yield* voices.find(caller, request.voiceId).pipe(step("synthesis.voice"))
           const refusal = notReady(voice)
           if (refusal !== undefined) return yield* refusal
@@ -106,6 +117,7 @@ export class Synthesis extends Context.Service<Synthesis, {
           const characters = codePoints(request.text)
           const { facts } = yield* accounting.hold({ ...request, synthesisId, characters })
           yield* licences.hold(voice, characters, facts).pipe(step("synthesis.licence"))
+          call.onStop.push((failure) => facts.outcome === undefined && fail(facts, failure))
 
           const decision = decide(policy, request.preference, {
             A: dispatchers.A.availability(voice),
@@ -123,13 +135,14 @@ export class Synthesis extends Context.Service<Synthesis, {
             note: (sentence) => facts.reasons!.push(sentence),
             attempt: (backend, text, attempt) => {
               facts.backend = backend
-              return hear(
+              const heard = hear(
                 dispatchers[backend].dispatch({ requestId: synthesisId, text, voice, language, params }, attempt).pipe(
                   step("synthesis.dispatch", { backend })
                 ),
                 backend,
                 attempt.firstAudioMsMax
               )
+              return stoppable(call, heard)
             }
           }
           const settleAs = ({ backend, engine, ignoredParams, model, nodeId }: Dispatched) =>
@@ -137,11 +150,12 @@ export class Synthesis extends Context.Service<Synthesis, {
 
           const startedAt = yield* Clock.currentTimeMillis
           const first = yield* firstHeard(route, request.text, options.firstAudioTimeoutMs).pipe(
+            Scope.provide(call.scope),
             Effect.tapError((failure) => Effect.sync(() => fail(facts, failure)))
           )
           facts.firstAudioMs = (yield* Clock.currentTimeMillis) - startedAt
           settleAs(first.dispatched)
-          const heard = takingOver(first, yield* Effect.scope, {
+          const heard = takingOver(first, call.scope, {
             route,
             text: request.text,
             language,
@@ -164,7 +178,11 @@ export class Synthesis extends Context.Service<Synthesis, {
             reasons: facts.reasons
           }
           const metered = meter(heard, facts)
-          return { plan, audio: request.wordTimes ? withWordTimes(metered, request.text, facts) : metered }
+          return {
+            plan,
+            audio: request.wordTimes ? withWordTimes(metered, request.text, facts) : metered,
+            onStop: (react: () => void) => call.onStop.push(react)
+          }
         }, step("Synthesis.speak"))
 
         return Synthesis.of({ speak })

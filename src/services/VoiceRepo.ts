@@ -2,15 +2,18 @@
  * The voice library as a caller sees it: global voices, the tenant's, and the caller's own.
  *
  * Visibility is part of the query, so a voice that is absent and one that is hidden take the same path and time. Voices
- * found, and not found, are remembered for up to 5 s in this process: a warm call makes no round trip.
+ * found, and not found, are remembered for up to 5 s in this process: a warm call makes no round trip. Other processes hear
+ * of a change by signal.
  */
 import { Cache, Context, Effect, Exit, Layer } from "effect"
 import { SqlClient } from "effect/sql"
-import { InvalidRequest, VoiceNotFound } from "../domain/Failure.ts"
+import { InvalidRequest, VoiceNotFound, VoiceNotReady } from "../domain/Failure.ts"
 import type { StorageUnavailable } from "../domain/Failure.ts"
 import type { VoiceId } from "../domain/Ids.ts"
+import { notReady } from "../domain/Voice.ts"
 import type { Voice } from "../domain/Voice.ts"
 import { orUnavailable } from "./Database.ts"
+import { onSignal, Signals } from "./Signals.ts"
 import { syncPresets } from "./sql/PresetSync.ts"
 import type { PresetListing } from "./sql/PresetSync.ts"
 import { recall } from "./sql/Recall.ts"
@@ -18,11 +21,13 @@ import { decodeCursor, encodeCursor, listQuery } from "./sql/VoiceList.ts"
 import type { VoiceCaller, VoiceFilter } from "./sql/VoiceList.ts"
 import { columns, decode } from "./sql/VoiceRow.ts"
 
-/** How long another process may go on with a voice that was changed here. */
+/** How long another process may go on with a voice that was changed here and that it was not told of. */
 const rememberedMillis = 5_000
 /** Caller and voice pairs; the ones read longest ago make room. */
 const rememberedMax = 10_000
 const pageMax = 200
+/** Names in one `IN (…)`. */
+const idsMax = 500
 
 export interface VoicePage {
   readonly items: ReadonlyArray<Voice>
@@ -40,13 +45,20 @@ export class VoiceRepo extends Context.Service<VoiceRepo, {
   ) => Effect.Effect<VoicePage, InvalidRequest | StorageUnavailable>
   /** Upserts global preset voices; rows whose listing did not change are not touched. */
   readonly syncPresets: (presets: ReadonlyArray<PresetListing>) => Effect.Effect<void, StorageUnavailable>
-  /** Forgets what this process remembers of a voice. To be called after it was written. */
+  /** Makes every process forget a voice. To be called after it was written. */
   readonly invalidate: (id: VoiceId) => Effect.Effect<void>
+  /** Forgets what this process alone remembers of a voice. */
+  readonly forget: (id: VoiceId) => Effect.Effect<void>
+  /** Which of these voices cannot speak, as the database knows it now. Asked past the memory; one that is gone cannot. */
+  readonly notReady: (
+    ids: ReadonlyArray<VoiceId>
+  ) => Effect.Effect<ReadonlyArray<readonly [VoiceId, VoiceNotReady]>, StorageUnavailable>
 }>()("scaispeak/VoiceRepo") {
   static readonly layer = Layer.effect(
     VoiceRepo,
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
+      const signals = yield* Signals
 
       const read = Effect.fn("VoiceRepo.read")(function*(key: string) {
         const [id, tenantId, userId] = JSON.parse(key) as [string, string, string]
@@ -61,12 +73,39 @@ export class VoiceRepo extends Context.Service<VoiceRepo, {
         timeToLive: (exit) => Exit.isSuccess(exit) || isNotFound(exit) ? rememberedMillis : 0
       })
 
-      const invalidate = (id: VoiceId) =>
-        Effect.flatMap(
+      const forgetAll = (ids: ReadonlyArray<VoiceId>) => {
+        const gone = new Set<string>(ids)
+        return Effect.flatMap(
           Cache.keys(remembered),
           (keys) =>
-            Effect.forEach([...keys].filter(isOf(id)), (key) => Cache.invalidate(remembered, key), { discard: true })
+            Effect.forEach([...keys].filter((key) => gone.has(idOf(key))), (key) => Cache.invalidate(remembered, key), {
+              discard: true
+            })
         )
+      }
+      const invalidateAll = (voiceIds: ReadonlyArray<VoiceId>) =>
+        voiceIds.length === 0
+          ? Effect.void
+          : Effect.andThen(forgetAll(voiceIds), signals.publish("voices.changed", { voiceIds }))
+      yield* onSignal(
+        signals,
+        "voices.changed",
+        (signal) => signal._tag === "Resync" ? Cache.invalidateAll(remembered) : forgetAll(signal.payload.voiceIds)
+      )
+
+      const unready = Effect.fn("VoiceRepo.notReady")(function*(ids: ReadonlyArray<VoiceId>) {
+        const known = new Map<VoiceId, Voice>()
+        for (let i = 0; i < ids.length; i += idsMax) {
+          const rows = yield* orUnavailable(sql`SELECT ${sql.literal(columns("voices"))} FROM voices
+            WHERE ${sql.in("voice_id", ids.slice(i, i + idsMax))}`)
+          for (const voice of yield* Effect.forEach(rows, decode)) known.set(voice.voiceId, voice)
+        }
+        return ids.flatMap((id) => {
+          const voice = known.get(id)
+          const refusal = voice === undefined ? new VoiceNotReady({ reason: "The voice is gone." }) : notReady(voice)
+          return refusal === undefined ? [] : [[id, refusal] as const]
+        })
+      })
 
       const list = Effect.fn("VoiceRepo.list")(function*(
         caller: VoiceCaller,
@@ -98,9 +137,11 @@ export class VoiceRepo extends Context.Service<VoiceRepo, {
           syncPresets(presets).pipe(
             Effect.provideService(SqlClient.SqlClient, sql),
             orUnavailable,
-            Effect.flatMap((written) => Effect.forEach(written, invalidate, { discard: true }))
+            Effect.flatMap(invalidateAll)
           ),
-        invalidate
+        invalidate: (id) => invalidateAll([id]),
+        forget: (id) => forgetAll([id]),
+        notReady: unready
       })
     })
   )
@@ -108,7 +149,7 @@ export class VoiceRepo extends Context.Service<VoiceRepo, {
 
 /** Unambiguous whatever tenants and users are called; the id comes first, so that a voice can be forgotten for everybody. */
 const keyOf = (id: VoiceId, { tenantId, userId }: VoiceCaller): string => JSON.stringify([id, tenantId, userId])
-const isOf = (id: VoiceId) => (key: string): boolean => key.startsWith(`["${id}",`)
+const idOf = (key: string): string => key.slice(2, key.indexOf(`"`, 2))
 
 const isNotFound = (exit: Exit.Exit<unknown, VoiceNotFound | StorageUnavailable>): boolean =>
   Exit.findErrorOption(exit).pipe((error) => error._tag === "Some" && error.value._tag === "VoiceNotFound")

@@ -24,10 +24,10 @@ describe("isVisibleTo", () => {
 
 describe("notReady", () => {
   it.each(["pending", "processing", "failed", "evicted"] as const)("refuses a voice that is %s", (embeddingStatus) => {
-    assert.equal(notReady({ embeddingStatus, statusReason: null })?.code, "SCAISPEAK_VOICE_NOT_READY")
+    assert.equal(notReady({ embeddingStatus, statusReason: null, consent: null })?.code, "SCAISPEAK_VOICE_NOT_READY")
   })
   it("lets a ready one speak", () =>
-    assert.equal(notReady({ embeddingStatus: "ready", statusReason: null }), undefined))
+    assert.equal(notReady({ embeddingStatus: "ready", statusReason: null, consent: null }), undefined))
 })
 
 describe("backendsOf", () => {

@@ -25,6 +25,7 @@ export const voice = (fields: Partial<Voice> = {}): Voice => ({
   relaySpeaker: null,
   reference: null,
   designPrompt: null,
+  consent: null,
   createdAt: then,
   updatedAt: then,
   ...fields

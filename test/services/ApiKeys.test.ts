@@ -9,7 +9,7 @@ import { isSuperAdmin } from "../../src/domain/Permission.ts"
 import type { Permission, Role } from "../../src/domain/Permission.ts"
 import { ApiKeys } from "../../src/services/ApiKeys.ts"
 import type { NewApiKey, Owner } from "../../src/services/ApiKeys.ts"
-import { sqlLayers } from "./sqlLayers.ts"
+import { apart, sqlLayers } from "./sqlLayers.ts"
 
 const owner = (role: Role, fields: Partial<Owner> = {}): Owner => ({
   tenantId: TenantId.make("acme"),
@@ -30,7 +30,7 @@ const refused = (key: Redacted.Redacted) =>
   Effect.map(Effect.flip(authenticate(key)), (failure) => assert.equal(failure._tag, "TokenInvalid"))
 
 /** The same call from another process: one with a memory of its own. */
-const elsewhere = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.provide(effect, Layer.fresh(ApiKeys.layer))
+const elsewhere = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.provide(effect, apart(ApiKeys.layer))
 
 for (const db of sqlLayers) {
   layer(ApiKeys.layer.pipe(Layer.provideMerge(db.layer)))(`ApiKeys on ${db.name}`, (it) => {
@@ -93,7 +93,7 @@ for (const db of sqlLayers) {
         yield* authenticate(key)
         yield* elsewhere(Effect.gen(function*() {
           yield* authenticate(key)
-          yield* Effect.provide(revoke("acme", record.keyId), Layer.fresh(ApiKeys.layer))
+          yield* Effect.provide(revoke("acme", record.keyId), apart(ApiKeys.layer))
           yield* authenticate(key)
           yield* TestClock.adjust("5 seconds")
           yield* refused(key)

@@ -15,6 +15,7 @@ const names = [
   "0004_idempotency",
   "0005_synth_jobs",
   "0006_routing",
+  "0007_consents",
   "0008_licences"
 ]
 

@@ -7,7 +7,7 @@ import { initialPolicy } from "../../src/domain/BackendPolicy.ts"
 import type { BackendPolicy } from "../../src/domain/BackendPolicy.ts"
 import { TenantId } from "../../src/domain/Ids.ts"
 import { PolicyResolver } from "../../src/services/PolicyResolver.ts"
-import { sqlLayers } from "./sqlLayers.ts"
+import { apart, sqlLayers } from "./sqlLayers.ts"
 
 const onlyRelay: BackendPolicy = { allowedBackends: ["B"], defaultBackend: "B" }
 
@@ -23,7 +23,7 @@ const count = (tenant: string) =>
     return { ...row }
   })
 /** The same call from another process: a resolver with a memory of its own. */
-const elsewhere = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.provide(effect, Layer.fresh(PolicyResolver.layer))
+const elsewhere = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.provide(effect, apart(PolicyResolver.layer))
 
 for (const db of sqlLayers) {
   layer(PolicyResolver.layer.pipe(Layer.provideMerge(db.layer)))(`PolicyResolver on ${db.name}`, (it) => {
@@ -48,7 +48,7 @@ for (const db of sqlLayers) {
         yield* elsewhere(Effect.gen(function*() {
           assert.deepEqual(yield* resolve("changed"), initialPolicy)
           yield* update("changed", initialPolicy)
-          const other = Effect.provide(update("changed", onlyRelay), Layer.fresh(PolicyResolver.layer))
+          const other = Effect.provide(update("changed", onlyRelay), apart(PolicyResolver.layer))
           assert.deepEqual(yield* other, onlyRelay)
           yield* resolve("changed")
           yield* TestClock.adjust("5 seconds")

@@ -38,6 +38,7 @@ const voice = (id: string, fields: Partial<Voice> = {}): Voice => ({
   relaySpeaker: null,
   reference: null,
   designPrompt: null,
+  consent: null,
   createdAt: DateTime.makeUnsafe(1_700_000_000_123),
   updatedAt: DateTime.makeUnsafe(1_700_000_000_456),
   ...fields

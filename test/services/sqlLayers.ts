@@ -1,9 +1,10 @@
-/** The databases that every suite over SQL runs against, each fresh, migrated and empty. */
+/** The databases that every suite over SQL runs against, each fresh, migrated and empty, and the signals of one process. */
 import { Effect, Layer, Redacted } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Database } from "../../src/services/Database.ts"
+import { Signals } from "../../src/services/Signals.ts"
 import { mariadbUrl } from "../servers/inject.ts"
 
 /** A file that goes with the scope. */
@@ -24,5 +25,12 @@ const databases = [
 export const sqlLayers = databases.map(({ name, url }) => ({
   name,
   freshUrl: Effect.map(url, (text) => Redacted.make(text)),
-  layer: Layer.unwrap(Effect.map(url, (text) => Database.layer(Redacted.make(text))))
+  layer: Layer.merge(
+    Layer.unwrap(Effect.map(url, (text) => Database.layer(Redacted.make(text)))),
+    Layer.fresh(Signals.layerMemory)
+  )
 }))
+
+/** A service as another process has it, which no signal of this one reaches. */
+export const apart = <A, E, R>(layer: Layer.Layer<A, E, R | Signals>): Layer.Layer<A, E, Exclude<R, Signals>> =>
+  Layer.fresh(layer.pipe(Layer.provide(Layer.fresh(Signals.layerMemory)))) as Layer.Layer<A, E, Exclude<R, Signals>>

@@ -4,7 +4,15 @@ import { Multipart } from "effect/http"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { VoiceId } from "../../domain/Ids.ts"
 import { Preflight } from "../../domain/Preflight.ts"
-import { EmbeddingStatus, Gender, Language, VoiceDefaults, VoiceKind, VoiceScope } from "../../domain/Voice.ts"
+import {
+  EmbeddingStatus,
+  Gender,
+  Language,
+  VoiceConsent,
+  VoiceDefaults,
+  VoiceKind,
+  VoiceScope
+} from "../../domain/Voice.ts"
 import { Requires } from "./Caller.ts"
 import { LicenseRecord } from "./LicenseRecord.ts"
 import { failures, Ok, Page } from "./Wire.ts"
@@ -28,6 +36,7 @@ export const VoiceRecord = Schema.Struct({
   defaults: VoiceDefaults,
   backends: Schema.Struct({ A: Schema.Boolean, B: Schema.Boolean }),
   relay_speaker: Schema.NullOr(Schema.String),
+  consent: Schema.NullOr(VoiceConsent),
   created_at: Schema.DateTimeUtcFromString,
   updated_at: Schema.DateTimeUtcFromString
 })

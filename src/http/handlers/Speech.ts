@@ -1,6 +1,7 @@
 /** `POST /speak`: carries a request to {@link Synthesis} and its audio to the socket, as bytes or as JSON. */
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { Effect, Stream } from "effect"
-import { HttpServerResponse } from "effect/http"
+import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { createHash } from "node:crypto"
 import { formats, millisOfBytes } from "../../domain/AudioFormat.ts"
@@ -120,12 +121,21 @@ const planHeaders = ({ plan }: Speech, sampleRate: number) => ({
   ...(plan.ignoredParams.length === 0 ? {} : { "x-scaispeak-ignored-params": plan.ignoredParams.join(", ") })
 })
 
-const audioReply = ({ responseFormat }: SpeakRequest, speech: Speech, sampleRate: number, encode: Encode) =>
-  Effect.map(stepStream("http.encode", encode(speech.audio)), (body) =>
+const audioReply = Effect.fnUntraced(function*(
+  { responseFormat }: SpeakRequest,
+  speech: Speech,
+  sampleRate: number,
+  encode: Encode
+) {
+  const { socket } = NodeHttpServerRequest.toIncomingMessage(yield* HttpServerRequest.HttpServerRequest)
+  // A reset takes back what lies in the buffers of the connection: they hold a minute of speech.
+  speech.onStop(() => socket.resetAndDestroy())
+  return yield* Effect.map(stepStream("http.encode", encode(speech.audio)), (body) =>
     HttpServerResponse.stream(body, {
       contentType: formats[responseFormat].contentType(sampleRate),
       headers: planHeaders(speech, sampleRate)
     }))
+})
 
 const jsonReply = Effect.fnUntraced(function*(
   { responseFormat, timestamps }: SpeakRequest,

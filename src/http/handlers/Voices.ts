@@ -77,6 +77,7 @@ export const record = (voice: Voice) => ({
   defaults: voice.defaults,
   backends: backendsOf(voice),
   relay_speaker: voice.relaySpeaker,
+  consent: voice.consent,
   created_at: voice.createdAt,
   updated_at: voice.updatedAt
 })

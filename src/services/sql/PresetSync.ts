@@ -83,6 +83,7 @@ const voiceOf = ({ languages, ...listing }: PresetListing, now: number): Voice =
   defaults: {},
   reference: null,
   designPrompt: null,
+  consent: null,
   createdAt: DateTime.makeUnsafe(now),
   updatedAt: DateTime.makeUnsafe(now)
 })

@@ -14,6 +14,7 @@ const Row = Schema.Struct({
   defaults: json(Voice.fields.defaults),
   preset: Schema.NullOr(json(Voice.fields.preset.members[0])),
   reference: Schema.NullOr(json(Voice.fields.reference.members[0])),
+  consent: Schema.NullOr(json(Voice.fields.consent.members[0])),
   createdAt: Schema.DateTimeUtcFromMillis,
   updatedAt: Schema.DateTimeUtcFromMillis
 }).pipe(Schema.encodeKeys({
@@ -30,6 +31,7 @@ const Row = Schema.Struct({
   defaults: "defaults_json",
   relaySpeaker: "relay_speaker",
   reference: "reference_json",
+  consent: "consent_json",
   designPrompt: "design_prompt",
   createdAt: "created_at",
   updatedAt: "updated_at"

@@ -1,0 +1,47 @@
+/** Taking consent back, and whether the ledger of consents is what it was. */
+import { DateTime, Effect, Option, Schema } from "effect"
+import { HttpServerRequest } from "effect/http"
+import { HttpApiBuilder } from "effect/http-api"
+import { VoiceNotFound } from "../../domain/Failure.ts"
+import { VoiceId } from "../../domain/Ids.ts"
+import { Consents } from "../../services/Consents.ts"
+import { Api } from "../Api.ts"
+import { Caller } from "../api/Caller.ts"
+import * as Envelope from "../Envelope.ts"
+import { CurrentRequestId } from "../RequestId.ts"
+
+const decodeVoiceId = Schema.decodeUnknownOption(VoiceId)
+
+export const layer = HttpApiBuilder.group(
+  Api,
+  "consents",
+  Effect.fnUntraced(function*(handlers) {
+    const consents = yield* Consents
+    return handlers.handleAll({
+      revoke: Effect.fnUntraced(function*({ params }) {
+        const caller = yield* Caller
+        caller.resourceId = params.voice_id
+        const id = decodeVoiceId(params.voice_id)
+        if (Option.isNone(id)) return yield* new VoiceNotFound()
+        const { remoteAddress } = yield* HttpServerRequest.HttpServerRequest
+        const { consentId, revokedAt } = yield* consents.revoke(caller.user, id.value, {
+          requestId: yield* CurrentRequestId,
+          ip: Option.getOrNull(remoteAddress)
+        })
+        return yield* Envelope.ok({
+          voice_id: id.value,
+          consent: {
+            consent_id: consentId,
+            status: "revoked" as const,
+            revoked_at: DateTime.makeUnsafe(revokedAt!)
+          }
+        })
+      }, Envelope.answerFailures),
+      verify: Effect.fnUntraced(function*() {
+        const { user } = yield* Caller
+        const { brokenAt, ...verification } = yield* consents.verify(user.tenantId)
+        return yield* Envelope.ok({ ...verification, ...(brokenAt === undefined ? {} : { broken_at: brokenAt }) })
+      }, Envelope.answerFailures)
+    })
+  })
+)

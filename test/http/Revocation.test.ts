@@ -1,0 +1,224 @@
+/** Consent taken back: what runs in the voice stops within a second, on every process, and nothing new begins. */
+import { it, layer } from "@effect/vitest"
+import { Context, DateTime, Effect, Fiber, Layer, Logger } from "effect"
+import { SqlClient } from "effect/sql"
+import assert from "node:assert/strict"
+import { request } from "node:http"
+import { TenantId, UserId, VoiceId } from "../../src/domain/Ids.ts"
+import type { Voice } from "../../src/domain/Voice.ts"
+import { Consents } from "../../src/services/Consents.ts"
+import { encode } from "../../src/services/sql/VoiceRow.ts"
+import { stores } from "../layers/stores.ts"
+import { get, idle, send, TestServer, until } from "../layers/TestServer.ts"
+import { voice } from "../layers/voices.ts"
+import { startMariadb } from "../servers/Mariadb.ts"
+import { startRedis } from "../servers/Redis.ts"
+
+/** Longest time that a call may go on after the revocation began. */
+const stopMillisMax = 1000
+
+type Server = TestServer["Service"]
+
+/** A voice of Ada's and its consent, spoken by a script of the node. */
+const consented = Effect.fnUntraced(function*(server: Server, script: string, fields: Partial<Voice> = {}) {
+  const sql = Context.get(server.context, SqlClient.SqlClient)
+  const voiceId = VoiceId.make(`vox_${script}_${Math.random().toString(36).slice(2)}`)
+  const [tenantId, userId] = [TenantId.make("acme"), UserId.make("ada")]
+  yield* Effect.orDie(sql.withTransaction(Effect.gen(function*() {
+    const consent = yield* Context.get(server.context, Consents).grant({
+      tenantId,
+      voiceId,
+      text: "I agree.",
+      fullName: "Ada Lovelace",
+      statedPurpose: "audiobooks",
+      audioKey: "consent.wav",
+      audioSha256: "0".repeat(64),
+      granted: { userId, requestId: "req_1", ip: null }
+    })
+    const made = voice({
+      voiceId,
+      scope: "user",
+      kind: "cloned",
+      tenantId,
+      ownerUserId: userId,
+      consent,
+      preset: { engine: "scripted", name: script },
+      createdAt: DateTime.nowUnsafe(),
+      updatedAt: DateTime.nowUnsafe(),
+      ...fields
+    })
+    yield* sql`INSERT INTO voices ${sql.insert(encode(made))}`
+  })))
+  return voiceId
+})
+
+/** Speaks and reads; tells when sound came and how the connection ended. */
+const listen = (url: string, key: string, voiceId: string) => {
+  const heard = Promise.withResolvers<void>()
+  const ended = Promise.withResolvers<{ readonly at: number; readonly clean: boolean; readonly status: number }>()
+  const sent = request(`${url}/speak`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${key}`, "content-type": "application/json" }
+  }, (response) => {
+    // Slowly, as a player does: what is on the way fills the buffers of the connection, and the server waits for it.
+    response.on("data", () => {
+      heard.resolve()
+      response.pause()
+      setTimeout(() => response.resume(), 200)
+    })
+    response.on("error", () => {})
+    response.on(
+      "close",
+      () => ended.resolve({ at: performance.now(), clean: response.complete, status: response.statusCode! })
+    )
+  })
+  sent.on("error", () => {})
+  sent.end(JSON.stringify({ text: "Anything.", voice_id: voiceId, response_format: "pcm" }))
+  return { heard: heard.promise, ended: ended.promise, hangUp: () => sent.destroy() }
+}
+
+const speak = ({ url }: Server, key: string, voice_id: string) =>
+  send("POST", `${url}/speak`, { text: "Anything.", voice_id, response_format: "pcm" }, key)
+const revoke = ({ url }: Server, key: string, voiceId: string) =>
+  send("POST", `${url}/voices/${voiceId}/consent/revoke`, {}, key)
+
+const assertRefused = Effect.fnUntraced(function*(server: Server, key: string, voiceId: string) {
+  const { json, status } = yield* speak(server, key, voiceId)
+  assert.equal(status, 409)
+  assert.equal(json.error.code, "SCAISPEAK_VOICE_NOT_READY")
+  assert.deepEqual(json.error.details, [{ field: "voice_id", message: "consent revoked" }])
+})
+
+for (const [name, env] of stores) {
+  layer(TestServer.layer(env), { excludeTestServices: true })(`revoked consent, on ${name}`, (it) => {
+    it.effect("breaks off what runs, refuses what comes, and leaves other voices alone", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer
+        const key = yield* server.key("acme", "ada", "tenant_admin")
+        const voiceId = yield* consented(server, "forever")
+        const other = listen(server.url, key, yield* consented(server, "forever"))
+        const calls = [1, 2, 3].map(() => listen(server.url, key, voiceId))
+        yield* Effect.promise(() => Promise.all([...calls, other].map(({ heard }) => heard)))
+
+        const startedAt = performance.now()
+        const { json, status } = yield* revoke(server, key, voiceId)
+        const answeredMs = performance.now() - startedAt
+        assert.equal(status, 200, JSON.stringify(json))
+        assert.equal(json.data.consent.status, "revoked")
+        yield* assertRefused(server, key, voiceId)
+        const ends = yield* Effect.promise(() => Promise.all(calls.map(({ ended }) => ended)))
+        const stoppedMs = Math.max(...ends.map(({ at }) => at)) - startedAt
+        console.log(
+          `${name}: revoked in ${answeredMs.toFixed(0)} ms, 3 running calls broke off in ${stoppedMs.toFixed(0)} ms`
+        )
+        assert.ok(ends.every(({ clean, status }) => !clean && status === 200), "never a clean end of a cut file")
+        assert.ok(stoppedMs < stopMillisMax)
+        yield* until(server.counters, ({ holds, nodeCalls }) => holds === 1 && nodeCalls === 1)
+        other.hangUp()
+        yield* idle
+
+        const again = yield* revoke(server, key, voiceId)
+        assert.deepEqual(again.json.data, json.data)
+        const record = yield* get(`${server.url}/voices/${voiceId}`, key)
+        assert.equal(record.json.data.consent.status, "revoked")
+        const verified = yield* get(`${server.url}/admin/consents/verify`, key)
+        assert.deepEqual([verified.json.data.intact, verified.json.data.events], [true, 3])
+        const sql = Context.get(server.context, SqlClient.SqlClient)
+        const rows = yield* until(
+          sql`SELECT outcome, error_code FROM usage_records WHERE voice_id = ${voiceId}`,
+          ({ length }) => length === 3
+        )
+        assert.ok(rows.every((row) => row.outcome === "failed" && row.error_code === "SCAISPEAK_VOICE_NOT_READY"))
+      }))
+
+    it.effect("ends a call that has not been heard yet with the reason", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer
+        const key = yield* server.key("acme", "ada", "tenant_admin")
+        const voiceId = yield* consented(server, "mute")
+        const call = yield* Effect.forkChild(speak(server, key, voiceId))
+        yield* until(server.counters, ({ nodeCalls }) => nodeCalls === 1)
+        const startedAt = performance.now()
+        yield* revoke(server, key, voiceId)
+        const { json, status } = yield* Fiber.join(call)
+        assert.ok(performance.now() - startedAt < stopMillisMax)
+        assert.deepEqual([status, json.error.details[0].message], [409, "consent revoked"])
+        yield* idle
+      }))
+
+    it.effect("is for those who may: the ledger's rules, over HTTP", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer
+        const voiceId = yield* consented(server, "say", { scope: "tenant" })
+        const cases = [
+          [yield* server.key("acme", "bob", "tenant_user", ["scaispeak:voice.write"]), voiceId, 403],
+          [yield* server.key("acme", "viewer", "tenant_viewer"), voiceId, 403],
+          [yield* server.key("globex", "eve", "tenant_admin"), voiceId, 404],
+          [yield* server.key("acme", "root", "tenant_admin"), "vox_absent", 404],
+          [yield* server.key("acme", "root", "tenant_admin"), "nonsense", 404],
+          [yield* server.key("acme", "root", "tenant_admin"), voiceId, 200]
+        ] as const
+        for (const [key, id, expected] of cases) assert.equal((yield* revoke(server, key, id)).status, expected)
+        const viewer = yield* server.key("acme", "viewer", "tenant_viewer")
+        assert.equal((yield* get(`${server.url}/admin/consents/verify`, viewer)).status, 403)
+      }))
+  })
+}
+
+/** Two processes of the service on one database and one Redis, each with a node of its own. */
+const two = Effect.fnUntraced(function*(env: Record<string, string>) {
+  const build = Effect.map(
+    Layer.build(Layer.fresh(TestServer.layer(env))),
+    (context) => Context.get(context, TestServer)
+  )
+  return [yield* build, yield* build] as const
+})
+
+const production = Effect.gen(function*() {
+  const redis = yield* Effect.acquireRelease(Effect.promise(startRedis), (it) => Effect.promise(() => it.stop()))
+  const mariadb = yield* Effect.acquireRelease(Effect.promise(startMariadb), (it) => Effect.promise(() => it.stop()))
+  const [, env] = stores[1]!
+  const settings = { ...(yield* env), SCAISPEAK_REDIS_URL: redis.url, SCAISPEAK_DATABASE_URL: mariadb.url }
+  return { redis, settings }
+})
+
+it.live("revoked consent stops what runs in another process, too", () =>
+  Effect.gen(function*() {
+    const { settings } = yield* production
+    const [here, there] = yield* two(settings)
+    const key = yield* here.key("acme", "ada", "tenant_admin")
+    const voiceId = yield* consented(here, "forever")
+    const call = listen(there.url, key, voiceId)
+    yield* Effect.promise(() => call.heard)
+
+    const startedAt = performance.now()
+    assert.equal((yield* revoke(here, key, voiceId)).status, 200)
+    yield* assertRefused(there, key, voiceId)
+    const { at, clean } = yield* Effect.promise(() => call.ended)
+    console.log(`the call in the other process broke off in ${(at - startedAt).toFixed(0)} ms`)
+    assert.ok(!clean && at - startedAt < stopMillisMax)
+    yield* Effect.provideService(idle, TestServer, there)
+  }).pipe(Effect.provide(Logger.layer([]))), 60_000)
+
+it.live(
+  "revoked consent is noticed by another process within seconds while Redis is away",
+  () =>
+    Effect.gen(function*() {
+      const { redis, settings } = yield* production
+      const [here, there] = yield* two(settings)
+      const key = yield* here.key("acme", "ada", "tenant_admin")
+      const voiceId = yield* consented(here, "forever")
+      const call = listen(there.url, key, voiceId)
+      yield* Effect.promise(() => call.heard)
+      yield* Effect.promise(() => redis.kill())
+
+      const startedAt = performance.now()
+      assert.equal((yield* revoke(here, key, voiceId)).status, 200)
+      yield* assertRefused(here, key, voiceId)
+      const { at, clean } = yield* Effect.promise(() => call.ended)
+      console.log(`without Redis, the call in the other process broke off in ${(at - startedAt).toFixed(0)} ms`)
+      assert.ok(!clean && at - startedAt < 6_000)
+      yield* assertRefused(there, key, voiceId)
+    }).pipe(Effect.provide(Logger.layer([]))),
+  60_000
+)

@@ -6,8 +6,8 @@
  * only a salted hash of what the consent says, which means nothing once salt and details are erased.
  */
 import { Schema } from "effect"
-import { ConsentId, TenantId, UserId, VoiceId } from "./Ids.ts"
-import { ConsentStatus } from "./Voice.ts"
+import type { ConsentId, TenantId, UserId, VoiceId } from "./Ids.ts"
+import type { ConsentStatus } from "./Voice.ts"
 
 /** Lower-case hex. */
 export const Sha256 = Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u))

@@ -71,8 +71,8 @@ export class ApiKeys extends Context.Service<ApiKeys, {
       const sql = yield* SqlClient.SqlClient
       const signals = yield* Signals
       const keys = yield* makeKeyCheck
-      yield* onSignal(signals, "keys.changed", () => keys.forget)
-      const changed = Effect.andThen(keys.forget, signals.publish("keys.changed", {}))
+      const tellOthers = yield* onSignal(signals, "keys.changed", () => keys.forget)
+      const changed = Effect.andThen(keys.forget, tellOthers({}))
       const lastUsed = yield* makeLastUsed
 
       const insert = (keyId: ApiKeyId, key: string, { expiresAt, name, owner, permissions }: NewApiKey) =>

@@ -49,7 +49,7 @@ export class PolicyResolver extends Context.Service<PolicyResolver, {
         timeToLive: (exit) => Exit.isSuccess(exit) || isDisabled(exit) ? rememberedMillis : 0
       })
 
-      yield* onSignal(signals, "policy.changed", (signal) =>
+      const tellOthers = yield* onSignal(signals, "policy.changed", (signal) =>
         signal._tag === "Resync"
           ? Cache.invalidateAll(remembered)
           : Cache.invalidate(remembered, signal.payload.tenantId))
@@ -64,7 +64,7 @@ export class PolicyResolver extends Context.Service<PolicyResolver, {
             orUnavailable
           )
           yield* Cache.invalidate(remembered, tenantId)
-          yield* signals.publish("policy.changed", { tenantId })
+          yield* tellOthers({ tenantId })
           return policy
         })
       })

@@ -70,7 +70,7 @@ export class RunningVoices extends Context.Service<RunningVoices, {
           Effect.ignore
         )
       )
-      yield* onSignal(signals, "voice.stopped", (signal) =>
+      const tellOthers = yield* onSignal(signals, "voice.stopped", (signal) =>
         signal._tag === "Resync"
           ? ask
           : stopHere(signal.payload.voiceId, new VoiceNotReady({ reason: signal.payload.reason })))
@@ -91,7 +91,7 @@ export class RunningVoices extends Context.Service<RunningVoices, {
         stop: (voiceId, reason) =>
           Effect.andThen(
             stopHere(voiceId, new VoiceNotReady({ reason })),
-            signals.publish("voice.stopped", { voiceId, reason })
+            tellOthers({ voiceId, reason })
           )
       })
     })

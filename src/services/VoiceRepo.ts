@@ -83,15 +83,13 @@ export class VoiceRepo extends Context.Service<VoiceRepo, {
             })
         )
       }
-      const invalidateAll = (voiceIds: ReadonlyArray<VoiceId>) =>
-        voiceIds.length === 0
-          ? Effect.void
-          : Effect.andThen(forgetAll(voiceIds), signals.publish("voices.changed", { voiceIds }))
-      yield* onSignal(
+      const tellOthers = yield* onSignal(
         signals,
         "voices.changed",
         (signal) => signal._tag === "Resync" ? Cache.invalidateAll(remembered) : forgetAll(signal.payload.voiceIds)
       )
+      const invalidateAll = (voiceIds: ReadonlyArray<VoiceId>) =>
+        voiceIds.length === 0 ? Effect.void : Effect.andThen(forgetAll(voiceIds), tellOthers({ voiceIds }))
 
       const unready = Effect.fn("VoiceRepo.notReady")(function*(ids: ReadonlyArray<VoiceId>) {
         const known = new Map<VoiceId, Voice>()

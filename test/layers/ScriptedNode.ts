@@ -91,6 +91,12 @@ const scripts: Record<string, (call: Call) => void> = {
     audio(call, piece(0))
     call.end()
   },
+  /** Without end, three times as fast as it is listened to. */
+  steady: (call) => {
+    header(call)
+    const timer = setInterval(() => audio(call, piece(0)), 50)
+    call.once("close", () => clearInterval(timer)).once("cancelled", () => clearInterval(timer))
+  },
   forever: (call) => {
     header(call)
     const write = () => {

@@ -20,7 +20,7 @@ const layers = {
 /** What a subscriber gets, to be taken one by one. */
 const heard = Effect.fnUntraced(function*<T extends Topic>(signals: Signals["Service"], topic: T) {
   const queue = yield* Queue.unbounded<Signal<T>>()
-  const stream = yield* signals.subscribe(topic)
+  const { signals: stream } = yield* signals.subscribe(topic)
   yield* Effect.forkScoped(Stream.runForEach(stream, (signal) => Queue.offer(queue, signal)))
   return queue
 })
@@ -54,10 +54,22 @@ for (const [name, signals] of Object.entries(layers)) {
         assert.equal(messagesOf(yield* Queue.clear(one)), 0, "one's own are heard once")
       }))
 
+    it.effect("that a subscriber sends reach all but itself", () =>
+      Effect.gen(function*() {
+        const signals = yield* Signals
+        const other = yield* heard(signals, "policy.changed")
+        const { signals: own, tellOthers } = yield* signals.subscribe("policy.changed")
+        yield* tellOthers(acme)
+        yield* signals.publish("policy.changed", globex)
+        const messages = Stream.filter(own, ({ _tag }) => _tag === "Message")
+        assert.deepEqual(yield* Stream.runCollect(Stream.take(messages, 1)), [message(globex)])
+        assert.deepEqual(yield* nextMessage(other), message(acme))
+      }))
+
     it.effect("that a slow subscriber has no room for give way to a resync", () =>
       Effect.gen(function*() {
         const signals = yield* Signals
-        const stream = yield* signals.subscribe("policy.changed")
+        const { signals: stream } = yield* signals.subscribe("policy.changed")
         for (let i = 0; i <= waitingMax; i++) yield* signals.publish("policy.changed", acme)
         yield* signals.publish("policy.changed", globex)
         assert.deepEqual(yield* Stream.runCollect(Stream.take(stream, 2)), [resync, message(globex)])

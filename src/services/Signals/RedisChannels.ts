@@ -19,12 +19,15 @@ const junkShownMax = 200
 const Message = <S extends Schema.Top>(payload: S) =>
   Schema.fromJsonString(Schema.Struct({ from: Schema.String, payload }))
 
-const codecs: Record<Topic, Schema.Codec<{ readonly from: string; readonly payload: any }, string>> = {
+const codecs = {
   "voices.changed": Message(topics["voices.changed"]),
   "voice.stopped": Message(topics["voice.stopped"]),
   "policy.changed": Message(topics["policy.changed"]),
   "keys.changed": Message(topics["keys.changed"])
-}
+} satisfies Record<Topic, unknown>
+
+const codecOf = <T extends Topic>(topic: T) =>
+  codecs[topic] as unknown as Schema.Codec<{ readonly from: string; readonly payload: Payload<T> }, string>
 
 /** Subscribes, and returns how to publish. Both go on by themselves after Redis was away. */
 export const open = Effect.fnUntraced(function*(on: {
@@ -42,7 +45,7 @@ export const open = Effect.fnUntraced(function*(on: {
   client.on("message", (channel, text) => {
     const topic = topicOf.get(channel)
     if (topic === undefined) return
-    const message = Schema.decodeUnknownOption(codecs[topic])(text)
+    const message = Schema.decodeUnknownOption(codecOf(topic))(text)
     if (Option.isNone(message)) {
       run(Effect.logWarning("a signal made no sense", { topic, text: text.slice(0, junkShownMax) }))
     } else if (message.value.from !== me) on.onMessage(topic, message.value.payload)
@@ -60,7 +63,7 @@ export const open = Effect.fnUntraced(function*(on: {
   let deaf = false
   return <T extends Topic>(topic: T, payload: Payload<T>): Effect.Effect<void> =>
     redis.use((connection) =>
-      connection.publish(channelOf(topic), Schema.encodeSync(codecs[topic])({ from: me, payload }))
+      connection.publish(channelOf(topic), Schema.encodeSync(codecOf(topic))({ from: me, payload }))
     ).pipe(
       Effect.matchEffect({
         onSuccess: () => Effect.sync(() => void (deaf = false)),

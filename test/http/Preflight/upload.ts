@@ -1,5 +1,6 @@
 /** Sends a multipart form as no well-behaved client would: of any length, at any pace, with any headers. */
 import { Effect } from "effect"
+import { once } from "node:events"
 import { request } from "node:http"
 
 export interface Part {
@@ -55,6 +56,7 @@ export const upload = (
         ...headers
       }
     })
+    const closed = new Promise((resolve) => outgoing.once("close", resolve))
     const end = (reply: Reply) => {
       if (over) return
       over = true
@@ -78,10 +80,7 @@ export const upload = (
         if (over || outgoing.destroyed) return
         sent += chunk.length
         if (!outgoing.write(chunk)) {
-          await new Promise((resolve) => {
-            outgoing.once("drain", resolve)
-            outgoing.once("close", resolve)
-          })
+          await Promise.race([once(outgoing, "drain").catch(() => {}), closed])
         }
       }
       outgoing.end()

@@ -32,6 +32,22 @@ describe("settings", () => {
     assert.deepEqual(rateLimits, { key: 60, user: 7, tenant: 1000, partner: 5000 })
   })
 
+  it("hold clips to documented limits", () => {
+    assert.deepEqual(settings({}).preflight, {
+      durationMsMin: 5000,
+      durationMsMax: 25_000,
+      voiceActivityMin: 0.4,
+      peakDbfsMax: -0.5,
+      snrDbMin: 15
+    })
+    assert.equal(settings({ SCAISPEAK_PREFLIGHT_PEAK_DBFS_MAX: "-3.5" }).preflight.peakDbfsMax, -3.5)
+    for (
+      const [name, value] of [["PEAK_DBFS_MAX", "loud"], ["VOICE_ACTIVITY_MIN", "1.1"], ["DURATION_MAX_MS", "4999"]]
+    ) {
+      assert.equal(lines({ [`SCAISPEAK_PREFLIGHT_${name}`]: value! }).length, 1, name)
+    }
+  })
+
   it("start no node beside the server when nodes are named", () => {
     const { embeddedNode, nodes } = settings({ SCAISPEAK_NODES: "a:1, b:2" })
     assert.deepEqual({ embeddedNode, nodes }, { embeddedNode: false, nodes: ["a:1", "b:2"] })

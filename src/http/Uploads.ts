@@ -6,7 +6,7 @@
  * gives its files are ignored: a file is called by a number and told by its content.
  */
 import { Clock, Context, Effect, Layer, Schedule, type Scope, Stream } from "effect"
-import { HttpServerRequest, Multipart } from "effect/http"
+import { HttpServerRequest, HttpServerResponse, Multipart } from "effect/http"
 import { createHash, randomUUID } from "node:crypto"
 import * as fs from "node:fs/promises"
 import { join } from "node:path"
@@ -54,7 +54,7 @@ const uploadsMax = 32
 const abandonedMillis = 3_600_000
 
 export class Uploads extends Context.Service<Uploads, {
-  /** Fails as soon as it can be told that the request does not fit; the connection is closed then, its body unread. */
+  /** Fails as soon as it can be told that the request does not fit; see {@link endRefused}. */
   readonly receive: (
     parts: Stream.Stream<Multipart.Part, Multipart.MultipartError>,
     expected: Expected
@@ -62,6 +62,13 @@ export class Uploads extends Context.Service<Uploads, {
 }>()("scaispeak/http/Uploads") {
   static readonly layer = (options: UploadOptions) => Layer.effect(Uploads, make(options))
 }
+
+/** Behind `Envelope.answerFailures`: a refusal ends its connection, so that what was not read of the body never is. */
+export const endRefused = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.map(self, (answer) =>
+    HttpServerResponse.isHttpServerResponse(answer)
+      ? HttpServerResponse.setHeader(answer, "connection", "close") as A
+      : answer)
 
 const make = Effect.fnUntraced(function*({ folder, limitBytes, timeoutMs }: UploadOptions) {
   yield* attempt(() => fs.mkdir(folder, { recursive: true })).pipe(Effect.ignore)

@@ -12,7 +12,7 @@ import { VoiceRepo } from "../../services/VoiceRepo.ts"
 import { Api } from "../Api.ts"
 import { Caller } from "../api/Caller.ts"
 import * as Envelope from "../Envelope.ts"
-import { Uploads } from "../Uploads.ts"
+import { endRefused, Uploads } from "../Uploads.ts"
 import { license } from "./License.ts"
 
 const decodeVoiceId = Schema.decodeUnknownOption(VoiceId)
@@ -53,7 +53,8 @@ export const layer = HttpApiBuilder.group(
           return yield* Envelope.ok(yield* preflight.reference(yield* decoder.decode(clip)))
         },
         Effect.scoped,
-        Envelope.answerFailures
+        Envelope.answerFailures,
+        endRefused
       )
     })
   })

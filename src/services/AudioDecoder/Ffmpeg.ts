@@ -10,8 +10,8 @@ import { decodeWav } from "./Wav.ts"
 
 /** Less than the thread's own limit, so that the process ends before its thread does. */
 const deadlineMillis = 8000
-/** The longest clip in eight channels of 96 kHz. */
-const outputBytesMax = clipSecondsMax * 96_000 * 8 * 4 + 4096
+/** The longest clip in two channels of 96 kHz, of 16 bits. */
+const outputBytesMax = (clipSecondsMax + 1) * 96_000 * 2 * 2
 /** Largest single block of memory that ffmpeg may ask for. */
 const blockBytesMax = 64 * 2 ** 20
 
@@ -21,7 +21,7 @@ const systemFolders = "/usr/local/bin:/usr/bin:/bin"
 const fixedArguments = [
   "-hide_banner -nostdin -loglevel error",
   `-max_alloc ${blockBytesMax} -protocol_whitelist pipe -f aac -threads 1 -i pipe:0`,
-  `-map 0:a:0 -map_metadata -1 -t ${clipSecondsMax + 1} -c:a pcm_f32le -f wav pipe:1`
+  `-map 0:a:0 -map_metadata -1 -t ${clipSecondsMax + 1 / 4} -c:a pcm_s16le -f wav pipe:1`
 ].flatMap((line) => line.split(" "))
 
 /** `adts`: AAC in ADTS. `ffmpeg`: name or path of the program. */

@@ -16,6 +16,9 @@ export interface DecodeJob {
 /** `undecodable` continues "The clip …". */
 export type DecodeMade = Decoded | { readonly undecodable: string }
 
+// What a library has to say about a stranger's file is nothing for our output.
+for (const level of ["debug", "info", "log", "warn", "error"] as const) console[level] = () => {}
+
 const answer = async ({ ffmpeg, path }: DecodeJob): Promise<DecodeMade> => {
   try {
     return await decode(readFileSync(path), ffmpeg)

@@ -30,7 +30,10 @@ import { RelayDispatcher } from "./services/RelayDispatcher.ts"
 import { ScaiInferDispatcher } from "./services/ScaiInferDispatcher.ts"
 import { Synthesis } from "./services/Synthesis.ts"
 import { SynthesisRecords } from "./services/SynthesisRecords.ts"
+import { VoiceLibrary } from "./services/VoiceLibrary.ts"
 import { VoiceRepo } from "./services/VoiceRepo.ts"
+import { VoiceWarming } from "./services/VoiceWarming.ts"
+import { VoiceWarmRegistry } from "./services/VoiceWarmRegistry.ts"
 import { GrpcServer } from "./stream/GrpcServer.ts"
 
 /** The node program of this very installation, ended by its standard input. */
@@ -88,6 +91,11 @@ export const layer = (settings: Settings) => {
       : Layer.empty
   )
 
+  const Library = Layer.merge(
+    VoiceLibrary.layer,
+    VoiceWarming.layer({ engine: settings.engine }).pipe(Layer.provideMerge(VoiceWarmRegistry.layer()))
+  )
+
   const Pipeline = Synthesis.layer(settings).pipe(
     Layer.provide(RateLimits.layer(settings.rateLimits)),
     Layer.provideMerge(Accounting.layer(settings))
@@ -99,6 +107,7 @@ export const layer = (settings: Settings) => {
     Layer.provide(Readiness.layer({ engine: settings.engine })),
     Layer.provideMerge(AudioEncoder.layer({ workers: settings.encoderWorkers })),
     Layer.provideMerge(Pipeline),
+    Layer.provideMerge(Library),
     Layer.provide(Background),
     Layer.provideMerge(Layer.mergeAll(Backends, Callers)),
     Layer.provide(SynthesisRecords.layer),

@@ -5,14 +5,16 @@ import { Authentication, Validation } from "./api/Caller.ts"
 import { Nodes } from "./api/Nodes.ts"
 import { Speech } from "./api/Speech.ts"
 import { Synths } from "./api/Synths.ts"
+import { VoicePreview } from "./api/VoicePreview.ts"
 import { Voices } from "./api/Voices.ts"
+import { VoiceWarming } from "./api/VoiceWarming.ts"
 import { complete, mount } from "./Document.ts"
 
 export { mount }
 
 // The last middleware added runs first: a request without a token is refused before its body is looked at.
 export class Api extends HttpApi.make("scaispeak")
-  .add(Speech, Synths, Voices, Admin, Nodes)
+  .add(Speech, Synths, Voices, VoicePreview, VoiceWarming, Admin, Nodes)
   .middleware(Validation)
   .middleware(Authentication)
   .prefix(mount)

@@ -12,7 +12,9 @@ import * as Admin from "./handlers/Admin.ts"
 import * as Nodes from "./handlers/Nodes.ts"
 import * as Speech from "./handlers/Speech.ts"
 import * as Synths from "./handlers/Synths.ts"
+import * as VoicePreview from "./handlers/VoicePreview.ts"
 import * as Voices from "./handlers/Voices.ts"
+import * as VoiceWarming from "./handlers/VoiceWarming.ts"
 import * as Readiness from "./Readiness.ts"
 import * as Validation from "./Validation.ts"
 
@@ -28,7 +30,8 @@ export interface HttpOptions {
 }
 
 const ApiRoutes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
-  Layer.provide([Speech.layer, Synths.layer, Voices.layer, Admin.layer, Nodes.layer]),
+  Layer.provide([Speech.layer, Synths.layer, Voices.layer, VoicePreview.layer, VoiceWarming.layer]),
+  Layer.provide([Admin.layer, Nodes.layer]),
   Layer.provide([Authentication.layer, Validation.layer])
 )
 

@@ -1,22 +1,26 @@
-/** `GET /voices` and `GET /voices/{id}`. */
-import { Effect, Option, Schema } from "effect"
+/** The voices that a caller sees: lists, records, changes, sharing, and the stored clip. */
+import { Effect } from "effect"
+import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { VoiceNotFound } from "../../domain/Failure.ts"
-import { VoiceId } from "../../domain/Ids.ts"
-import { backendsOf } from "../../domain/Voice.ts"
-import type { Voice } from "../../domain/Voice.ts"
+import { ObjectStore } from "../../services/ObjectStore.ts"
+import { VoiceLibrary } from "../../services/VoiceLibrary.ts"
 import { VoiceRepo } from "../../services/VoiceRepo.ts"
 import { Api } from "../Api.ts"
 import { Caller } from "../api/Caller.ts"
+import { byteRange, rangeHeaders } from "../ByteRange.ts"
 import * as Envelope from "../Envelope.ts"
-
-const decodeVoiceId = Schema.decodeUnknownOption(VoiceId)
+import { named } from "../NamedVoice.ts"
+import { record } from "../VoiceView.ts"
 
 export const layer = HttpApiBuilder.group(
   Api,
   "voices",
   Effect.fnUntraced(function*(handlers) {
     const voices = yield* VoiceRepo
+    const library = yield* VoiceLibrary
+    const objects = yield* ObjectStore
+
     return handlers.handleAll({
       list: Effect.fnUntraced(function*({ query: { embedding_status, ...query } }) {
         const { user } = yield* Caller
@@ -26,36 +30,46 @@ export const layer = HttpApiBuilder.group(
         })
         return yield* Envelope.page(items.map(record), nextCursor)
       }, Envelope.answerFailures),
+
       get: Effect.fnUntraced(function*({ params }) {
-        const caller = yield* Caller
-        caller.resourceId = params.voice_id
-        // An id of another shape names no voice either: it must not read differently from an invisible one.
-        const id = decodeVoiceId(params.voice_id)
-        if (Option.isNone(id)) return yield* new VoiceNotFound()
-        return yield* Envelope.ok(record(yield* voices.find(caller.user, id.value)))
-      }, Envelope.answerFailures)
+        const { id, user } = yield* named(params)
+        return yield* Envelope.ok(record(yield* voices.find(user, id)))
+      }, Envelope.answerFailures),
+
+      update: Effect.fnUntraced(function*({ params, payload }) {
+        const { id, user } = yield* named(params)
+        return yield* Envelope.ok(record(yield* library.update(user, id, payload)))
+      }, Envelope.answerFailures),
+
+      share: Effect.fnUntraced(function*({ params }) {
+        const { id, user } = yield* named(params)
+        return yield* Envelope.ok(record(yield* library.share(user, id)))
+      }, Envelope.answerFailures),
+
+      unshare: Effect.fnUntraced(function*({ params }) {
+        const { id, user } = yield* named(params)
+        return yield* Envelope.ok(record(yield* library.unshare(user, id)))
+      }, Envelope.answerFailures),
+
+      reference: Effect.fnUntraced(
+        function*({ headers, params }) {
+          const { id, user } = yield* named(params)
+          const { reference } = yield* library.permit(user, id, "listen")
+          if (reference === null) return yield* new VoiceNotFound()
+          const facts = yield* objects.head(reference.objectKey)
+          const range = byteRange(headers.range, headers["if-range"], facts)
+          const { body } = yield* objects.get(reference.objectKey, range)
+          return HttpServerResponse.stream(body, {
+            status: range === undefined ? 200 : 206,
+            contentType: facts.contentType,
+            contentLength: range?.length ?? facts.size,
+            headers: { ...rangeHeaders(range, facts), "cache-control": "private, no-store" }
+          })
+        },
+        // Whoever may not hear the clip, or finds none, learns nothing about it.
+        Effect.catchTag(["ObjectNotFound", "PermissionDenied"], () => new VoiceNotFound()),
+        Envelope.answerFailures
+      )
     })
   })
 )
-
-const record = (voice: Voice) => ({
-  voice_id: voice.voiceId,
-  display_name: voice.displayName,
-  description: voice.description,
-  scope: voice.scope,
-  kind: voice.kind,
-  language_primary: voice.languagePrimary,
-  language_supported: voice.languageSupported,
-  gender: voice.gender,
-  age_hint: voice.ageHint,
-  style_tags: voice.styleTags,
-  embedding_status: voice.embeddingStatus,
-  status_reason: voice.statusReason,
-  owner_user_id: voice.ownerUserId,
-  tenant_id: voice.tenantId,
-  defaults: voice.defaults,
-  backends: backendsOf(voice),
-  relay_speaker: voice.relaySpeaker,
-  created_at: voice.createdAt,
-  updated_at: voice.updatedAt
-})

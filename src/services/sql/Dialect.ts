@@ -40,6 +40,10 @@ export const overwrite = (
       )
   })
 
+/** After a `SELECT` in a transaction: its rows stay as they are until it ends. SQLite's transactions write alone anyway. */
+export const locked = (sql: SqlClient.SqlClient): Statement.Fragment =>
+  sql.onDialectOrElse({ mysql: () => sql.literal("FOR UPDATE"), orElse: () => sql.literal("") })
+
 /** Rows that an `UPDATE` or `DELETE` found, whether or not their values changed. */
 export const affected = (statement: Statement.Statement<unknown>): Effect.Effect<number, SqlError.SqlError> =>
   Effect.map(statement.raw, (result) => {

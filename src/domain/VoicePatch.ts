@@ -3,7 +3,6 @@
  * clears.
  */
 import { Schema } from "effect"
-import type { Mutable } from "effect/Types"
 import { Gender } from "./Voice.ts"
 import type { Voice } from "./Voice.ts"
 import {
@@ -59,15 +58,7 @@ export const changesOf = (voice: Pick<Voice, "languagePrimary" | "defaults">, pa
 
 const cleared = { instructions: null, speed: null, cfgValue: null, warmupTrimMs: null }
 
-const merged = (
-  defaults: Voice["defaults"],
-  patch: NonNullable<VoicePatch["defaults"]>
-): Voice["defaults"] => {
-  const { cfgValue, instructions, speed, warmupTrimMs } = { ...defaults, ...patch }
-  const kept: Mutable<Voice["defaults"]> = {}
-  if (instructions != null) kept.instructions = instructions
-  if (speed != null) kept.speed = speed
-  if (cfgValue != null) kept.cfgValue = cfgValue
-  if (warmupTrimMs != null) kept.warmupTrimMs = warmupTrimMs
-  return kept
-}
+const merged = (defaults: Voice["defaults"], patch: NonNullable<VoicePatch["defaults"]>): Voice["defaults"] =>
+  Object.fromEntries(
+    Object.entries({ ...defaults, ...patch }).filter(([, value]) => value !== null)
+  ) as Voice["defaults"]

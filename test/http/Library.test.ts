@@ -52,7 +52,11 @@ for (const [name, env] of stores) {
           tenant_id: null,
           defaults: {},
           backends: { A: true, B: false },
-          relay_speaker: null
+          relay_speaker: null,
+          reference: null,
+          consent: null,
+          license: null,
+          voice_design_prompt: null
         })
       }))
 

@@ -14,11 +14,20 @@ import { ledger } from "./sql/migrations/0003_ledger.ts"
 import { idempotency } from "./sql/migrations/0004_idempotency.ts"
 import { synthJobs } from "./sql/migrations/0005_synth_jobs.ts"
 import { routing } from "./sql/migrations/0006_routing.ts"
+import { voicePages } from "./sql/migrations/0009_voice_pages.ts"
 import * as MysqlClient from "./sql/MysqlClient.ts"
 import { ensurePartitions } from "./sql/Partitions.ts"
 import * as SqliteClient from "./sql/SqliteClient.ts"
 
-const migrations: ReadonlyArray<Migrations.Migration> = [tenants, voices, ledger, idempotency, synthJobs, routing]
+const migrations: ReadonlyArray<Migrations.Migration> = [
+  tenants,
+  voices,
+  ledger,
+  idempotency,
+  synthJobs,
+  routing,
+  voicePages
+]
 
 /** The database cannot be used at start. The message names it without its password. */
 export class DatabaseNotReady extends Schema.TaggedError<DatabaseNotReady>()("DatabaseNotReady", {

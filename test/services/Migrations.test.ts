@@ -8,7 +8,15 @@ import * as Migrations from "../../src/services/sql/Migrations.ts"
 import { ensurePartitions } from "../../src/services/sql/Partitions.ts"
 import { sqlLayers } from "./sqlLayers.ts"
 
-const names = ["0001_tenants", "0002_voices", "0003_ledger", "0004_idempotency", "0005_synth_jobs", "0006_routing"]
+const names = [
+  "0001_tenants",
+  "0002_voices",
+  "0003_ledger",
+  "0004_idempotency",
+  "0005_synth_jobs",
+  "0006_routing",
+  "0009_voice_pages"
+]
 
 const recorded = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient

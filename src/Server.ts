@@ -38,7 +38,10 @@ import { ScaiInferDispatcher } from "./services/ScaiInferDispatcher.ts"
 import { Signals } from "./services/Signals.ts"
 import { Synthesis } from "./services/Synthesis.ts"
 import { SynthesisRecords } from "./services/SynthesisRecords.ts"
+import { VoiceLibrary } from "./services/VoiceLibrary.ts"
 import { VoiceRepo } from "./services/VoiceRepo.ts"
+import { VoiceWarming } from "./services/VoiceWarming.ts"
+import { VoiceWarmRegistry } from "./services/VoiceWarmRegistry.ts"
 import { GrpcServer } from "./stream/GrpcServer.ts"
 
 /** The node program of this very installation, ended by its standard input. */
@@ -113,6 +116,11 @@ export const layer = (settings: Settings) => {
     Preflight.layer({ limits: settings.preflight, vadModel: settings.vadModel })
   )
 
+  const Library = Layer.merge(
+    VoiceLibrary.layer,
+    VoiceWarming.layer({ engine: settings.engine }).pipe(Layer.provideMerge(VoiceWarmRegistry.layer()))
+  )
+
   const Pipeline = Synthesis.layer(settings).pipe(
     Layer.provide(RateLimits.layer(settings.rateLimits)),
     Layer.provideMerge(Accounting.layer(settings))
@@ -125,6 +133,7 @@ export const layer = (settings: Settings) => {
     Layer.provide(Intake),
     Layer.provideMerge(AudioEncoder.layer({ workers: settings.encoderWorkers })),
     Layer.provideMerge(Pipeline),
+    Layer.provideMerge(Library),
     Layer.provide(Background),
     Layer.provideMerge(Layer.mergeAll(Backends, Callers)),
     Layer.provide(SynthesisRecords.layer),

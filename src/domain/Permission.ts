@@ -39,7 +39,7 @@ export interface AuthUser {
 }
 
 /** Global voices, nodes and tenants are a super admin's. A key is one only if its owner is and it may administer. */
-export const isSuperAdmin = (user: AuthUser): boolean =>
+export const isSuperAdmin = (user: Pick<AuthUser, "role" | "permissions">): boolean =>
   user.role === "super_admin" && user.permissions.has("scaispeak:admin")
 
 /** The failure to answer with, or `undefined` when the caller has the permission. */

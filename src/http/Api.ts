@@ -4,17 +4,20 @@ import { Admin } from "./api/Admin.ts"
 import { Authentication, Validation } from "./api/Caller.ts"
 import { Consents } from "./api/Consents.ts"
 import { GlobalVoices } from "./api/GlobalVoices.ts"
+import { Intake } from "./api/Intake.ts"
 import { Nodes } from "./api/Nodes.ts"
 import { Speech } from "./api/Speech.ts"
 import { Synths } from "./api/Synths.ts"
+import { VoicePreview } from "./api/VoicePreview.ts"
 import { Voices } from "./api/Voices.ts"
+import { VoiceWarming } from "./api/VoiceWarming.ts"
 import { complete, mount } from "./Document.ts"
 
 export { mount }
 
 // The last middleware added runs first: a request without a token is refused before its body is looked at.
 export class Api extends HttpApi.make("scaispeak")
-  .add(Speech, Synths, Voices, Consents, GlobalVoices, Admin, Nodes)
+  .add(Speech, Synths, Voices, Intake, VoicePreview, VoiceWarming, Consents, GlobalVoices, Admin, Nodes)
   .middleware(Validation)
   .middleware(Authentication)
   .prefix(mount)

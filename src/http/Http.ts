@@ -11,10 +11,13 @@ import * as Envelope from "./Envelope.ts"
 import * as Admin from "./handlers/Admin.ts"
 import * as Consents from "./handlers/Consents.ts"
 import * as GlobalVoices from "./handlers/GlobalVoices.ts"
+import * as Intake from "./handlers/Intake.ts"
 import * as Nodes from "./handlers/Nodes.ts"
 import * as Speech from "./handlers/Speech.ts"
 import * as Synths from "./handlers/Synths.ts"
+import * as VoicePreview from "./handlers/VoicePreview.ts"
 import * as Voices from "./handlers/Voices.ts"
+import * as VoiceWarming from "./handlers/VoiceWarming.ts"
 import * as Readiness from "./Readiness.ts"
 import * as Validation from "./Validation.ts"
 
@@ -30,15 +33,8 @@ export interface HttpOptions {
 }
 
 const ApiRoutes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
-  Layer.provide([
-    Speech.layer,
-    Synths.layer,
-    Voices.layer,
-    Consents.layer,
-    GlobalVoices.layer,
-    Admin.layer,
-    Nodes.layer
-  ]),
+  Layer.provide([Speech.layer, Synths.layer, Voices.layer, Intake.layer, VoicePreview.layer, VoiceWarming.layer]),
+  Layer.provide([Consents.layer, GlobalVoices.layer, Admin.layer, Nodes.layer]),
   Layer.provide([Authentication.layer, Validation.layer])
 )
 

@@ -16,6 +16,7 @@ import { synthJobs } from "./sql/migrations/0005_synth_jobs.ts"
 import { routing } from "./sql/migrations/0006_routing.ts"
 import { consents } from "./sql/migrations/0007_consents.ts"
 import { licences } from "./sql/migrations/0008_licences.ts"
+import { voicePages } from "./sql/migrations/0009_voice_pages.ts"
 import * as MysqlClient from "./sql/MysqlClient.ts"
 import { ensurePartitions } from "./sql/Partitions.ts"
 import * as SqliteClient from "./sql/SqliteClient.ts"
@@ -28,7 +29,8 @@ const migrations: ReadonlyArray<Migrations.Migration> = [
   synthJobs,
   routing,
   consents,
-  licences
+  licences,
+  voicePages
 ]
 
 /** The database cannot be used at start. The message names it without its password. */

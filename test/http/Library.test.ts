@@ -53,7 +53,10 @@ for (const [name, env] of stores) {
           defaults: {},
           backends: { A: true, B: false },
           relay_speaker: null,
-          license: null
+          reference: null,
+          consent: null,
+          license: null,
+          voice_design_prompt: null
         })
       }))
 

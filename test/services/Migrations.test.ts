@@ -16,7 +16,8 @@ const names = [
   "0005_synth_jobs",
   "0006_routing",
   "0007_consents",
-  "0008_licences"
+  "0008_licences",
+  "0009_voice_pages"
 ]
 
 const recorded = Effect.gen(function*() {

@@ -305,7 +305,7 @@ for (const db of sqlLayers) {
                   detail
                 ).filter((detail) => detail.includes(" voices")))
           })
-          const [pages, texts] = [/voices_by_(tenant|owner)/u, /PRIMARY|autoindex/u]
+          const [pages, texts] = [/voices_(in_tenant|of_owner)/u, /PRIMARY|autoindex/u]
             .map((index) =>
               uses.filter((use) => index.test(use))
             )

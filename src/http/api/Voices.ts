@@ -1,9 +1,7 @@
-/** `GET /voices`, `GET /voices/{id}` and `POST /voices/preflight`. */
+/** The voices that a caller sees: lists, records, changes, sharing, and the stored clip. */
 import { Effect, Schema } from "effect"
-import { Multipart } from "effect/http"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { VoiceId } from "../../domain/Ids.ts"
-import { Preflight } from "../../domain/Preflight.ts"
 import {
   EmbeddingStatus,
   Gender,
@@ -13,6 +11,7 @@ import {
   VoiceKind,
   VoiceScope
 } from "../../domain/Voice.ts"
+import { VoicePatch } from "../../domain/VoicePatch.ts"
 import { Requires } from "./Caller.ts"
 import { LicenseRecord } from "./LicenseRecord.ts"
 import { failures, Ok, Page } from "./Wire.ts"
@@ -36,7 +35,11 @@ export const VoiceRecord = Schema.Struct({
   defaults: VoiceDefaults,
   backends: Schema.Struct({ A: Schema.Boolean, B: Schema.Boolean }),
   relay_speaker: Schema.NullOr(Schema.String),
+  reference: Schema.NullOr(Schema.Struct({ duration_ms: Schema.Natural, sha256: Schema.String })).annotate({
+    description: "The clip that a cloned voice follows."
+  }),
   consent: Schema.NullOr(VoiceConsent),
+  voice_design_prompt: Schema.NullOr(Schema.String),
   created_at: Schema.DateTimeUtcFromString,
   updated_at: Schema.DateTimeUtcFromString
 })
@@ -51,6 +54,12 @@ const limit = Schema.FiniteFromString.check(
   Schema.isInt(),
   Schema.isBetween({ minimum: 1, maximum: 200 })
 ).annotate({ description: "1 to 200; 50 when absent." })
+
+const named = {
+  params: { voice_id: Schema.String },
+  success: Ok(VoiceDetail),
+  error: failures("SCAISPEAK_VOICE_NOT_FOUND")
+}
 
 export class Voices extends HttpApiGroup.make("voices").add(
   HttpApiEndpoint.get("list", "/voices", {
@@ -70,22 +79,40 @@ export class Voices extends HttpApiGroup.make("voices").add(
     summary: "List voices",
     description: "Global voices, the tenant's and the caller's own."
   })),
-  HttpApiEndpoint.get("get", "/voices/:voice_id", {
+  HttpApiEndpoint.get("get", "/voices/:voice_id", named)
+    .annotate(Requires, "scaispeak:voice.read")
+    .annotateMerge(OpenApi.annotations({
+      summary: "Get a voice",
+      description: "A voice that the caller cannot see is absent: the reply is the same."
+    })),
+  HttpApiEndpoint.patch("update", "/voices/:voice_id", { ...named, payload: VoicePatch })
+    .annotate(Requires, "scaispeak:voice.write")
+    .annotateMerge(OpenApi.annotations({
+      summary: "Change a voice",
+      description:
+        "What is absent stays as it is, inside `defaults` too; null clears. A user voice is its owner's to change, a tenant voice its tenant administrators'; global ones are not changed here."
+    })),
+  HttpApiEndpoint.post("share", "/voices/:voice_id/share", named)
+    .annotate(Requires, "scaispeak:voice.share")
+    .annotateMerge(OpenApi.annotations({
+      summary: "Share a voice with the tenant",
+      description: "It stays its owner's. Sharing again changes nothing."
+    })),
+  HttpApiEndpoint.delete("unshare", "/voices/:voice_id/share", named)
+    .annotate(Requires, "scaispeak:voice.share")
+    .annotateMerge(OpenApi.annotations({
+      summary: "Take a shared voice back",
+      description:
+        "It is its owner's alone again. For the owner and for tenant administrators, who no longer see it afterwards."
+    })),
+  HttpApiEndpoint.get("reference", "/voices/:voice_id/reference", {
     params: { voice_id: Schema.String },
-    success: Ok(VoiceDetail),
+    headers: { range: Schema.optionalKey(Schema.String), "if-range": Schema.optionalKey(Schema.String) },
+    success: HttpApiSchema.StreamUint8Array({ contentType: "audio/*" }),
     error: failures("SCAISPEAK_VOICE_NOT_FOUND")
   }).annotate(Requires, "scaispeak:voice.read").annotateMerge(OpenApi.annotations({
-    summary: "Get a voice",
-    description: "A voice that the caller cannot see is absent: the reply is the same."
-  })),
-  HttpApiEndpoint.post("preflight", "/voices/preflight", {
-    payload: Schema.Struct({ reference: Multipart.SingleFileSchema }).pipe(HttpApiSchema.asMultipartStream()),
-    success: Ok(Preflight),
-    error: failures("SCAISPEAK_AUDIO_UNDECODABLE", "CONCURRENCY_LIMITED")
-  }).annotate(Requires, "scaispeak:voice.write").annotateMerge(OpenApi.annotations({
-    summary: "Measure a reference clip",
+    summary: "Get the stored clip of a voice",
     description:
-      "Says whether a voice can be cloned from the clip, and stores nothing. WAV, MP3, FLAC, Ogg with Opus or "
-      + "Vorbis, WebM with Opus, and, where the server has ffmpeg, AAC in M4A; told by content."
+      "For its owner and tenant administrators; absent for others. One `Range` of bytes is honoured, with 206."
   }))
 ) {}

@@ -15,8 +15,7 @@ import { NewGlobalVoice } from "../api/GlobalVoices.ts"
 import type { LicenseChanges } from "../api/GlobalVoices.ts"
 import * as Envelope from "../Envelope.ts"
 import { formFields } from "../FormFields.ts"
-import { license } from "./License.ts"
-import { record } from "./Voices.ts"
+import { detail } from "../VoiceView.ts"
 
 const decodeVoiceId = Schema.decodeUnknownOption(VoiceId)
 
@@ -49,14 +48,14 @@ export const layer = HttpApiBuilder.group(
         const caller = yield* Caller
         const { licence, voice } = yield* globals.add(relayVoice(form), isLicensed(form) ? terms(form) : null)
         caller.resourceId = voice.voiceId
-        return yield* Envelope.ok({ ...record(voice), license: license(licence) })
+        return yield* Envelope.ok(detail(voice, licence))
       }, Envelope.answerFailures),
 
       changeGlobalVoice: Effect.fnUntraced(function*({ params, payload }) {
         const id = yield* named(params.voice_id)
         const licence = yield* licences.change(id, terms(payload))
         const voice = yield* voices.find((yield* Caller).user, id)
-        return yield* Envelope.ok({ ...record(voice), license: license(licence) })
+        return yield* Envelope.ok(detail(voice, licence))
       }, Envelope.answerFailures),
 
       withdrawGlobalVoice: Effect.fnUntraced(function*({ params }) {

@@ -1,31 +1,28 @@
-/** `GET /voices`, `GET /voices/{id}` and `POST /voices/preflight`. */
-import { Effect, Option, Schema } from "effect"
+/** The voices that a caller sees: lists, records, changes, sharing, and the stored clip. */
+import { Effect } from "effect"
+import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
-import { InvalidRequest, VoiceNotFound } from "../../domain/Failure.ts"
-import { VoiceId } from "../../domain/Ids.ts"
-import { backendsOf } from "../../domain/Voice.ts"
-import type { Voice } from "../../domain/Voice.ts"
-import { AudioDecoder } from "../../services/AudioDecoder.ts"
+import { VoiceNotFound } from "../../domain/Failure.ts"
 import { Licences } from "../../services/Licences.ts"
-import { Preflight } from "../../services/Preflight.ts"
+import { ObjectStore } from "../../services/ObjectStore.ts"
+import { VoiceLibrary } from "../../services/VoiceLibrary.ts"
 import { VoiceRepo } from "../../services/VoiceRepo.ts"
 import { Api } from "../Api.ts"
 import { Caller } from "../api/Caller.ts"
+import { byteRange, rangeHeaders } from "../ByteRange.ts"
 import * as Envelope from "../Envelope.ts"
-import { endRefused, Uploads } from "../Uploads.ts"
-import { license } from "./License.ts"
-
-const decodeVoiceId = Schema.decodeUnknownOption(VoiceId)
+import { named } from "../NamedVoice.ts"
+import { detail, record } from "../VoiceView.ts"
 
 export const layer = HttpApiBuilder.group(
   Api,
   "voices",
   Effect.fnUntraced(function*(handlers) {
     const voices = yield* VoiceRepo
+    const library = yield* VoiceLibrary
     const licences = yield* Licences
-    const uploads = yield* Uploads
-    const decoder = yield* AudioDecoder
-    const preflight = yield* Preflight
+    const objects = yield* ObjectStore
+
     return handlers.handleAll({
       list: Effect.fnUntraced(function*({ query: { embedding_status, ...query } }) {
         const { user } = yield* Caller
@@ -35,50 +32,47 @@ export const layer = HttpApiBuilder.group(
         })
         return yield* Envelope.page(items.map(record), nextCursor)
       }, Envelope.answerFailures),
+
       get: Effect.fnUntraced(function*({ params }) {
-        const caller = yield* Caller
-        caller.resourceId = params.voice_id
-        // An id of another shape names no voice either: it must not read differently from an invisible one.
-        const id = decodeVoiceId(params.voice_id)
-        if (Option.isNone(id)) return yield* new VoiceNotFound()
-        const voice = yield* voices.find(caller.user, id.value)
-        const licence = voice.scope === "global" ? yield* licences.find(voice.voiceId) : null
-        return yield* Envelope.ok({ ...record(voice), license: license(licence) })
+        const { id, user } = yield* named(params)
+        const voice = yield* voices.find(user, id)
+        return yield* Envelope.ok(detail(voice, voice.scope === "global" ? yield* licences.find(voice.voiceId) : null))
       }, Envelope.answerFailures),
-      preflight: Effect.fnUntraced(
-        function*({ payload }) {
-          const { files } = yield* uploads.receive(payload, { files: ["reference"] })
-          const clip = files["reference"]
-          if (clip === undefined) return yield* InvalidRequest.field("reference", "is missing: a sound file is needed")
-          return yield* Envelope.ok(yield* preflight.reference(yield* decoder.decode(clip)))
+
+      update: Effect.fnUntraced(function*({ params, payload }) {
+        const { id, user } = yield* named(params)
+        return yield* Envelope.ok(detail(yield* library.update(user, id, payload), null))
+      }, Envelope.answerFailures),
+
+      share: Effect.fnUntraced(function*({ params }) {
+        const { id, user } = yield* named(params)
+        return yield* Envelope.ok(detail(yield* library.share(user, id), null))
+      }, Envelope.answerFailures),
+
+      unshare: Effect.fnUntraced(function*({ params }) {
+        const { id, user } = yield* named(params)
+        return yield* Envelope.ok(detail(yield* library.unshare(user, id), null))
+      }, Envelope.answerFailures),
+
+      reference: Effect.fnUntraced(
+        function*({ headers, params }) {
+          const { id, user } = yield* named(params)
+          const { reference } = yield* library.permit(user, id, "listen")
+          if (reference === null) return yield* new VoiceNotFound()
+          const facts = yield* objects.head(reference.objectKey)
+          const range = byteRange(headers.range, headers["if-range"], facts)
+          const { body } = yield* objects.get(reference.objectKey, range)
+          return HttpServerResponse.stream(body, {
+            status: range === undefined ? 200 : 206,
+            contentType: facts.contentType,
+            contentLength: range?.length ?? facts.size,
+            headers: { ...rangeHeaders(range, facts), "cache-control": "private, no-store" }
+          })
         },
-        Effect.scoped,
-        Envelope.answerFailures,
-        endRefused
+        // Whoever may not hear the clip, or finds none, learns nothing about it.
+        Effect.catchTag(["ObjectNotFound", "PermissionDenied"], () => new VoiceNotFound()),
+        Envelope.answerFailures
       )
     })
   })
 )
-
-export const record = (voice: Voice) => ({
-  voice_id: voice.voiceId,
-  display_name: voice.displayName,
-  description: voice.description,
-  scope: voice.scope,
-  kind: voice.kind,
-  language_primary: voice.languagePrimary,
-  language_supported: voice.languageSupported,
-  gender: voice.gender,
-  age_hint: voice.ageHint,
-  style_tags: voice.styleTags,
-  embedding_status: voice.embeddingStatus,
-  status_reason: voice.statusReason,
-  owner_user_id: voice.ownerUserId,
-  tenant_id: voice.tenantId,
-  defaults: voice.defaults,
-  backends: backendsOf(voice),
-  relay_speaker: voice.relaySpeaker,
-  consent: voice.consent,
-  created_at: voice.createdAt,
-  updated_at: voice.updatedAt
-})

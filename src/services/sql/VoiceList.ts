@@ -84,13 +84,15 @@ export const listQuery = (
   const scopes = filter.scope === undefined ? (["global", "tenant", "user"] as const) : [filter.scope]
   // A whole number, checked by the caller: a bound one would be a double, which LIMIT does not take everywhere.
   const limit = sql.literal(`LIMIT ${count}`)
+  // Without a search the order is the index's: SQLite would sort every row by a constant too.
+  const inOrder = sql.literal(words.length === 0 ? "voice_id" : "match_rank, voice_id")
   const branch = (scope: typeof scopes[number]) =>
     sql`SELECT * FROM (SELECT ${rank} AS match_rank, voice_id FROM voices WHERE ${
       sql.and([branches[scope], ...wanted])
-    } ORDER BY match_rank, voice_id ${limit}) AS ${sql(`${scope}_page`)}`
+    } ORDER BY ${inOrder} ${limit}) AS ${sql(`${scope}_page`)}`
   // Only ranks and ids are merged: with the voices' texts in them, MariaDB would keep the branches on disk.
   return sql`SELECT match_rank, ${sql.literal(columns("voices"))} FROM (
       SELECT * FROM (${sql.join(" UNION ALL ", false)(scopes.map(branch))}) AS pages
-      ORDER BY match_rank, voice_id ${limit}) AS page
+      ORDER BY ${inOrder} ${limit}) AS page
     JOIN voices ON voices.voice_id = page.voice_id ORDER BY page.match_rank, page.voice_id`
 }

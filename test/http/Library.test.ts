@@ -52,7 +52,8 @@ for (const [name, env] of stores) {
           tenant_id: null,
           defaults: {},
           backends: { A: true, B: false },
-          relay_speaker: null
+          relay_speaker: null,
+          consent: null
         })
       }))
 

@@ -83,6 +83,8 @@ export interface Speech {
 
 export class Synthesis extends Context.Service<Synthesis, {
   readonly speak: (request: SynthesisRequest) => Effect.Effect<Speech, Failure, Scope.Scope>
+  /** Whether the caller may hear the voice now, as before a call: for audio of it that was made before. */
+  readonly permit: (caller: AuthUser, voiceId: VoiceId) => Effect.Effect<void, Failure>
 }>()("scaispeak/Synthesis") {
   static readonly layer = (options: {
     /** Longest wait for the first audio of a call, over all backends that are asked; ms. */
@@ -102,15 +104,20 @@ export class Synthesis extends Context.Service<Synthesis, {
         /** What forbids a voice that is ready: nothing is held, and nothing asked but what is remembered. */
         const guards = (voice: Voice) => licences.check(voice).pipe(step("synthesis.guards"))
 
+        const permitted = Effect.fnUntraced(function*(caller: AuthUser, voiceId: VoiceId) {
+          const voice = yield* voices.find(caller, voiceId).pipe(step("synthesis.voice"))
+          const refusal = notReady(voice)
+          if (refusal !== undefined) return yield* refusal
+          yield* guards(voice)
+          return voice
+        })
+
         const speak = Effect.fnUntraced(function*(request: SynthesisRequest) {
           const { caller } = request
           const policy = yield* policies.resolve(caller.tenantId).pipe(step("synthesis.policy"))
           // Before the voice is looked at: whoever stops it afterwards finds this call.
           const call = yield* running.enter(request.voiceId)
-          const voice = yield* voices.find(caller, request.voiceId).pipe(step("synthesis.voice"))
-          const refusal = notReady(voice)
-          if (refusal !== undefined) return yield* refusal
-          yield* guards(voice)
+          const voice = yield* permitted(caller, request.voiceId)
           yield* limits.check(caller)
 
           const synthesisId = yield* makeId("syn")
@@ -185,7 +192,11 @@ export class Synthesis extends Context.Service<Synthesis, {
           }
         }, step("Synthesis.speak"))
 
-        return Synthesis.of({ speak })
+        return Synthesis.of({
+          speak,
+          permit: (caller, voiceId) =>
+            Effect.andThen(policies.resolve(caller.tenantId), Effect.asVoid(permitted(caller, voiceId)))
+        })
       })
     )
 }

@@ -11,6 +11,7 @@ import { encode } from "../../src/services/sql/VoiceRow.ts"
 import { stores } from "../layers/stores.ts"
 import { get, idle, send, TestServer, until } from "../layers/TestServer.ts"
 import { voice } from "../layers/voices.ts"
+import * as Program from "../programs/Program.ts"
 import { startMariadb } from "../servers/Mariadb.ts"
 import { startRedis } from "../servers/Redis.ts"
 
@@ -50,7 +51,7 @@ const consented = Effect.fnUntraced(function*(server: Server, script: string, fi
     yield* sql`INSERT INTO voices ${sql.insert(encode(made))}`
   })))
   return voiceId
-})
+}, Effect.provide(Logger.layer([])))
 
 /** Speaks and reads; tells when sound came and how the connection ended. */
 const listen = (url: string, key: string, voiceId: string, reads = true) => {
@@ -99,6 +100,22 @@ const settled = () => {
 
 for (const [name, env] of stores) {
   layer(TestServer.layer(env), { excludeTestServices: true })(`revoked consent, on ${name}`, (it) => {
+    it.effect("is not heard again by way of an Idempotency-Key", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer
+        const key = yield* server.key("acme", "ada", "tenant_admin")
+        const voice_id = yield* consented(server, "say")
+        const again = send("POST", `${server.url}/speak`, { text: "Once.", voice_id }, key, {
+          "idempotency-key": voice_id
+        })
+        assert.equal((yield* again).status, 200)
+        const replayed = yield* until(again, ({ headers, status }) =>
+          status === 200 && headers.has("idempotent-replayed"))
+        assert.ok(replayed.bytes.length > 0)
+        yield* revoke(server, key, voice_id)
+        assert.equal((yield* again).json.error.code, "SCAISPEAK_VOICE_NOT_READY")
+      }))
+
     it.effect("breaks off what runs, refuses what comes, and leaves other voices alone", () =>
       Effect.gen(function*() {
         const server = yield* TestServer
@@ -190,6 +207,42 @@ for (const [name, env] of stores) {
       }))
   })
 }
+
+const WithRelay = Layer.unwrap(
+  Effect.map(Program.start("relay.ts"), ({ firstLine }) =>
+    TestServer.layer({
+      SCAISPEAK_RELAY_KIND: "openai",
+      SCAISPEAK_RELAY_URL: `http://127.0.0.1:${firstLine}/v1`,
+      SCAISPEAK_RELAY_MODEL: "tts-1",
+      SCAISPEAK_RELAY_API_KEY: "sk-relay"
+    }))
+)
+
+layer(WithRelay, { excludeTestServices: true })("revoked consent, at a relay", (it) => {
+  for (const speaker of ["endless", "stall", "mute"]) {
+    it.effect(`ends a call whose relay is ${speaker}`, () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer
+        const key = yield* server.key("acme", "ada", "tenant_admin")
+        const voiceId = yield* consented(server, "say", { preset: null, relaySpeaker: speaker })
+        const call = yield* Effect.forkChild(Effect.exit(
+          send("POST", `${server.url}/speak`, { text: "Anything.", voice_id: voiceId, response_format: "pcm" }, key, {
+            accept: "application/json"
+          })
+        ))
+        yield* until(server.counters, ({ relayCalls }) => relayCalls === 1)
+        yield* Effect.sleep(100)
+        const startedAt = performance.now()
+        assert.equal((yield* revoke(server, key, voiceId)).status, 200)
+        const exit = yield* Fiber.join(call)
+        const stoppedMs = performance.now() - startedAt
+        console.log(`relay, ${speaker}: stopped in ${stoppedMs.toFixed(0)} ms`)
+        assert.ok(exit._tag === "Success" && exit.value.status === 409, String(exit))
+        assert.ok(stoppedMs < stopMillisMax)
+        yield* idle
+      }))
+  }
+})
 
 /** Two processes of the service on one database and one Redis, each with a node of its own. */
 const two = Effect.fnUntraced(function*(env: Record<string, string>) {

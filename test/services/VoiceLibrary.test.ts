@@ -230,6 +230,7 @@ for (const db of sqlLayers) {
             preset: null,
             relaySpeaker: null,
             reference: null,
+            consent: null,
             designPrompt: "A young woman, bright and quick."
           })
           assert.equal((yield* Effect.flip(repo.find(users.bob, voiceId)))._tag, "VoiceNotFound")

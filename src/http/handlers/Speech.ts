@@ -69,6 +69,8 @@ export const layer = HttpApiBuilder.group(
         bodySha256: createHash("sha256").update(JSON.stringify([asJson, request])).digest("hex")
       })
       if (begun._tag === "Replay") {
+        // A voice that was revoked since must not be heard again.
+        yield* synthesis.permit(caller, request.voiceId)
         const { body, headers, status } = begun.reply
         return HttpServerResponse.uint8Array(body, { status, headers: { ...headers, "idempotent-replayed": "true" } })
       }

@@ -95,7 +95,8 @@ const make = Effect.fnUntraced(function*({ folder, limitBytes, timeoutMs }: Uplo
 
   const read = Effect.fnUntraced(function*(
     parts: Stream.Stream<Multipart.Part, Multipart.MultipartError>,
-    { fields: fieldNames = [], files: fileNames }: Expected
+    { fields: fieldNames = [], files: fileNames }: Expected,
+    reading: { field: string }
   ) {
     const files: Record<string, UploadedFile> = {}
     const fields: Record<string, string> = {}
@@ -107,6 +108,7 @@ const make = Effect.fnUntraced(function*({ folder, limitBytes, timeoutMs }: Uplo
         }
         if (part._tag === "File") {
           if (!fileNames.includes(part.key)) return yield* unexpected(name, fieldNames, "must not be a file")
+          reading.field = name
           files[name] = yield* store(part, name)
         } else {
           if (!fieldNames.includes(part.key)) return yield* unexpected(name, fileNames, "must be a file")
@@ -132,8 +134,13 @@ const make = Effect.fnUntraced(function*({ folder, limitBytes, timeoutMs }: Uplo
         fieldMimeTypes: []
       })
       running++
-      return yield* read(Stream.provideContext(parts, limits), expected).pipe(
-        Effect.catchTag("MultipartError", (error) => Effect.fail(refusalOf(error, limitBytes, totalBytes))),
+      /** The file that was begun last: the one that a limit of files cuts. */
+      const reading = { field: "file" }
+      return yield* read(Stream.provideContext(parts, limits), expected, reading).pipe(
+        Effect.catchTag(
+          "MultipartError",
+          (error) => Effect.fail(refusalOf(error, reading.field, limitBytes, totalBytes))
+        ),
         Effect.timeoutOrElse({
           duration: timeoutMs,
           orElse: () => Effect.fail(InvalidRequest.field("body", `took longer than ${timeoutMs} ms to arrive`))
@@ -157,10 +164,15 @@ const unexpected = (name: string, others: ReadonlyArray<string>, otherwise: stri
 const tooLarge = (field: string, bytes: number) =>
   new PayloadTooLarge({ field, reason: `is larger than ${bytes} bytes` })
 
-const refusalOf = ({ reason }: Multipart.MultipartError, limitBytes: number, totalBytes: number): UploadFailure => {
+const refusalOf = (
+  { reason }: Multipart.MultipartError,
+  file: string,
+  limitBytes: number,
+  totalBytes: number
+): UploadFailure => {
   switch (reason._tag) {
     case "FileTooLarge":
-      return tooLarge("file", limitBytes)
+      return tooLarge(file, limitBytes)
     case "FieldTooLarge":
       return tooLarge("field", fieldBytesMax)
     case "BodyTooLarge":

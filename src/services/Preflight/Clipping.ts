@@ -4,7 +4,7 @@
  */
 import type { Sound } from "../AudioDecoder/Take.ts"
 
-/** A wave bends within three samples by more than this, of full scale: half a step of 16 bits. */
+/** A wave bends within three samples by more than this, of full scale: half a step of 16 bits. Eight bits cannot tell. */
 const flatMax = 2 ** -16
 const runMin = 3
 export const clippingRatio = ({ fullScaleRatio, samples }: Sound): number => {

@@ -17,10 +17,14 @@ export interface Measured {
 /** Of nothing at all. */
 const peakDbfsMin = -120
 
+/** Level, clipping and length are those of all of it. How it speaks is told by its first minute: clips of use end before. */
+const heardSecondsMax = 60
+
 /** `vadModel`: path of a Silero model; energy and periodicity tell the speech without it, and when it fails. */
 export const measure = (sound: Sound, vadModel: string | undefined): Measured => {
   const { channels, peak, sampleRate, samples } = sound
-  const wide = atRate(samples, sampleRate, snrRate)
+  const heard = samples.subarray(0, heardSecondsMax * sampleRate)
+  const wide = atRate(heard, sampleRate, snrRate)
   const found = vadModel === undefined ? undefined : findSpeech(wide, vadModel)
   const active = found instanceof Uint8Array ? found : findActivity(atRate(wide, snrRate, activityRate))
   const metrics = {
@@ -31,7 +35,7 @@ export const measure = (sound: Sound, vadModel: string | undefined): Measured =>
     sample_rate: sampleRate,
     channels,
     clipping_ratio: rounded(clippingRatio(sound), 6),
-    bandwidth_hz: measureBandwidth(samples, sampleRate, active)
+    bandwidth_hz: measureBandwidth(heard, sampleRate, active)
   }
   return typeof found === "string" ? { metrics, detectorFailed: found } : { metrics }
 }

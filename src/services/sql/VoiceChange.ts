@@ -1,18 +1,21 @@
 /** Which columns of a voice's row a change writes: those of the fields that it names, what searches compare, and its time. */
 import type { Voice } from "../../domain/Voice.ts"
 import type { VoiceChange } from "../../domain/VoicePatch.ts"
+import { nameColumns, textColumns } from "./SearchBits.ts"
 import { encode } from "./VoiceRow.ts"
 
 export type StoredChange = VoiceChange & Partial<Pick<Voice, "scope">>
 
 type Column = keyof ReturnType<typeof encode>
 
+const searched = ["search_text", ...textColumns] as const
+
 const columnsOf: Record<keyof StoredChange, ReadonlyArray<Column>> = {
-  displayName: ["display_name", "search_name", "search_text"],
-  description: ["description", "search_text"],
+  displayName: ["display_name", "search_name", ...nameColumns, ...searched],
+  description: ["description", ...searched],
   gender: ["gender"],
   ageHint: ["age_hint"],
-  styleTags: ["style_tags", "search_text"],
+  styleTags: ["style_tags", ...searched],
   languageSupported: ["language_supported", "search_languages"],
   defaults: ["defaults_json"],
   scope: ["scope"]

@@ -9,6 +9,7 @@ import type { SqlClient, Statement } from "effect/sql"
 import { VoiceId } from "../../domain/Ids.ts"
 import type { AuthUser } from "../../domain/Permission.ts"
 import type { EmbeddingStatus, Gender, VoiceKind, VoiceScope } from "../../domain/Voice.ts"
+import { nameBits, textBits } from "./SearchBits.ts"
 import { columns, fold } from "./VoiceRow.ts"
 
 export type VoiceCaller = Pick<AuthUser, "tenantId" | "userId">
@@ -57,42 +58,97 @@ export const listQuery = (
 ): Statement.Statement<{ readonly match_rank: number; readonly voice_id: VoiceId }> => {
   const search = fold(filter.q ?? "")
   const words = search.split(" ").filter((word) => word !== "").slice(0, wordsMax)
-  const within = (column: string) => words.map((word) => sql`INSTR(${sql.literal(column)}, ${word}) > 0`)
-  const rank = words.length === 0 ? sql.literal("0") : sql`CASE
-    WHEN INSTR(search_name, ${search}) = 1 THEN 0 WHEN ${sql.and(within("search_name"))} THEN 1 ELSE 2 END`
-  // Without a search every rank is 0, and the plain comparison starts the index range at the cursor.
-  const beyond = after === undefined
-    ? []
-    : words.length === 0
-    ? [sql`voice_id > ${after.voiceId}`]
-    : [
-      sql.or([sql`${rank} > ${after.rank}`, sql.and([sql`${rank} = ${after.rank}`, sql`voice_id > ${after.voiceId}`])])
-    ]
-  const wanted = [
+  const filters = [
     ...(filter.language === undefined ? [] : [sql`INSTR(search_languages, ${` ${filter.language} `}) > 0`]),
     ...(filter.gender === undefined ? [] : [sql`gender = ${filter.gender}`]),
     ...(filter.embeddingStatus === undefined ? [] : [sql`embedding_status = ${filter.embeddingStatus}`]),
-    ...(filter.kind === undefined ? [] : [sql`kind = ${filter.kind}`]),
-    ...within("search_text"),
-    ...beyond
+    ...(filter.kind === undefined ? [] : [sql`kind = ${filter.kind}`])
   ]
-  const branches = {
+  const belonging = {
     global: sql`scope = 'global' AND tenant_id IS NULL`,
     tenant: sql`scope = 'tenant' AND tenant_id = ${caller.tenantId}`,
     user: sql`scope = 'user' AND tenant_id = ${caller.tenantId} AND owner_user_id = ${caller.userId}`
   }
   const scopes = filter.scope === undefined ? (["global", "tenant", "user"] as const) : [filter.scope]
+  const found = words.length === 0 ? [unranked(sql, after)] : ranked(sql, search, words, after)
   // A whole number, checked by the caller: a bound one would be a double, which LIMIT does not take everywhere.
   const limit = sql.literal(`LIMIT ${count}`)
-  // Without a search the order is the index's: SQLite would sort every row by a constant too.
-  const inOrder = sql.literal(words.length === 0 ? "voice_id" : "match_rank, voice_id")
-  const branch = (scope: typeof scopes[number]) =>
-    sql`SELECT * FROM (SELECT ${rank} AS match_rank, voice_id FROM voices WHERE ${
-      sql.and([branches[scope], ...wanted])
-    } ORDER BY ${inOrder} ${limit}) AS ${sql(`${scope}_page`)}`
+  const branches = scopes.flatMap((scope) =>
+    found.map(({ name, order, rank, where }) =>
+      sql`SELECT * FROM (SELECT ${rank} AS match_rank, voice_id FROM voices WHERE ${
+        sql.and([belonging[scope], ...filters, ...where])
+      } ORDER BY ${sql.literal(order)} ${limit}) AS ${sql(`${scope}_${name}`)}`
+    )
+  )
   // Only ranks and ids are merged: with the voices' texts in them, MariaDB would keep the branches on disk.
   return sql`SELECT match_rank, ${sql.literal(columns("voices"))} FROM (
-      SELECT * FROM (${sql.join(" UNION ALL ", false)(scopes.map(branch))}) AS pages
-      ORDER BY ${inOrder} ${limit}) AS page
+      SELECT * FROM (${sql.join(" UNION ALL ", false)(branches)}) AS pages
+      ORDER BY match_rank, voice_id ${limit}) AS page
     JOIN voices ON voices.voice_id = page.voice_id ORDER BY page.match_rank, page.voice_id`
 }
+
+/** Some of the voices that are found in a branch, in the order of a page. */
+interface Found {
+  readonly name: string
+  readonly rank: Statement.Fragment
+  readonly where: ReadonlyArray<Statement.Fragment>
+  readonly order: "voice_id" | "match_rank, voice_id"
+}
+
+const beyond = (sql: SqlClient.SqlClient, after: Position | undefined) =>
+  after === undefined ? [] : [sql`voice_id > ${after.voiceId}`]
+
+/** Every rank is 0. The order is the index's, which SQLite would not see if the rank stood in it. */
+const unranked = (sql: SqlClient.SqlClient, after: Position | undefined): Found => ({
+  name: "page",
+  rank: sql.literal("0"),
+  where: beyond(sql, after),
+  order: "voice_id"
+})
+
+/**
+ * Voices found by their name, which are few or come first anyway, and those found elsewhere, which are read in the order
+ * of the index until the page is full.
+ */
+const ranked = (
+  sql: SqlClient.SqlClient,
+  search: string,
+  words: ReadonlyArray<string>,
+  after: Position | undefined
+): ReadonlyArray<Found> => {
+  const within = (column: string) => words.map((word) => sql`INSTR(${sql.literal(column)}, ${word}) > 0`)
+  const inName = sql.and(within("search_name"))
+  const rank = sql`CASE WHEN INSTR(search_name, ${search}) = 1 THEN 0 ELSE 1 END`
+  const sought = words.join(" ")
+  const elsewhere: Found = {
+    name: "elsewhere",
+    rank: sql.literal("2"),
+    where: [
+      ...having(sql, textBits(sought)),
+      ...within("search_text"),
+      sql`NOT (${inName})`,
+      ...(after?.rank === 2 ? beyond(sql, after) : [])
+    ],
+    order: "voice_id"
+  }
+  if (after?.rank === 2) return [elsewhere]
+  const named: Found = {
+    name: "named",
+    rank,
+    where: [
+      ...having(sql, nameBits(sought)),
+      inName,
+      ...(after === undefined
+        ? []
+        : [sql`(${rank} > ${after.rank} OR (${rank} = ${after.rank} AND voice_id > ${after.voiceId}))`])
+    ],
+    order: "match_rank, voice_id"
+  }
+  return [named, elsewhere]
+}
+
+/** Rows whose bits hold all of these. */
+const having = (sql: SqlClient.SqlClient, bits: Record<string, number>): ReadonlyArray<Statement.Fragment> =>
+  Object.entries(bits).flatMap(([column, mask]) =>
+    mask === 0 ? [] : [sql`(${sql.literal(column)} & ${mask}) = ${mask}`]
+  )

@@ -1,6 +1,7 @@
 /** A voice as its table keeps it, and the folded text that it is found by. */
 import { Effect, Schema } from "effect"
 import { Voice } from "../../domain/Voice.ts"
+import { nameBits, textBits } from "./SearchBits.ts"
 
 const { createdAt: _createdAt, updatedAt: _updatedAt, ...fields } = Voice.fields
 
@@ -48,13 +49,19 @@ export const columns = (alias: string): string =>
 export const decode = (row: unknown): Effect.Effect<Voice> => Effect.orDie(decodeRow(row))
 
 /** Every column of the voice, for `INSERT` and `UPDATE`. */
-export const encode = (voice: Voice) => ({
-  ...encodeRow(voice),
-  search_name: fold(voice.displayName),
+export const encode = (voice: Voice) => {
+  const search_name = fold(voice.displayName)
   // Line breaks part the fields, so that no search matches across two of them.
-  search_text: [voice.displayName, voice.description, ...voice.styleTags].map(fold).join("\n"),
-  search_languages: ` ${[voice.languagePrimary, ...voice.languageSupported].join(" ")} `
-})
+  const search_text = [voice.displayName, voice.description, ...voice.styleTags].map(fold).join("\n")
+  return {
+    ...encodeRow(voice),
+    search_name,
+    search_text,
+    search_languages: ` ${[voice.languagePrimary, ...voice.languageSupported].join(" ")} `,
+    ...nameBits(search_name),
+    ...textBits(search_text)
+  }
+}
 
 /**
  * Text as it is compared: without case, accents, width and control characters, with single blanks. Done here because

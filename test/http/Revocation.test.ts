@@ -100,22 +100,6 @@ const settled = () => {
 
 for (const [name, env] of stores) {
   layer(TestServer.layer(env), { excludeTestServices: true })(`revoked consent, on ${name}`, (it) => {
-    it.effect("is not heard again by way of an Idempotency-Key", () =>
-      Effect.gen(function*() {
-        const server = yield* TestServer
-        const key = yield* server.key("acme", "ada", "tenant_admin")
-        const voice_id = yield* consented(server, "say")
-        const again = send("POST", `${server.url}/speak`, { text: "Once.", voice_id }, key, {
-          "idempotency-key": voice_id
-        })
-        assert.equal((yield* again).status, 200)
-        const replayed = yield* until(again, ({ headers, status }) =>
-          status === 200 && headers.has("idempotent-replayed"))
-        assert.ok(replayed.bytes.length > 0)
-        yield* revoke(server, key, voice_id)
-        assert.equal((yield* again).json.error.code, "SCAISPEAK_VOICE_NOT_READY")
-      }))
-
     it.effect("breaks off what runs, refuses what comes, and leaves other voices alone", () =>
       Effect.gen(function*() {
         const server = yield* TestServer
@@ -172,6 +156,22 @@ for (const [name, env] of stores) {
         console.log(`${name}: a call that waited for its client was stopped in ${stoppedMs.toFixed(0)} ms`)
         assert.ok(stoppedMs < stopMillisMax)
         call.hangUp()
+      }))
+
+    it.effect("is not heard again by way of an Idempotency-Key", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer
+        const key = yield* server.key("acme", "ada", "tenant_admin")
+        const voice_id = yield* consented(server, "say")
+        const again = send("POST", `${server.url}/speak`, { text: "Once.", voice_id }, key, {
+          "idempotency-key": voice_id
+        })
+        assert.equal((yield* again).status, 200)
+        const replayed = yield* until(again, ({ headers, status }) =>
+          status === 200 && headers.has("idempotent-replayed"))
+        assert.ok(replayed.bytes.length > 0)
+        yield* revoke(server, key, voice_id)
+        assert.equal((yield* again).json.error.code, "SCAISPEAK_VOICE_NOT_READY")
       }))
 
     it.effect("ends a call that has not been heard yet with the reason", () =>

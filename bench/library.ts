@@ -20,7 +20,7 @@ import { quantile } from "./harness.ts"
 
 const voices = 100_000
 const rowsAtOnce = 500
-const rounds = Number(process.env.ROUNDS ?? 300)
+const rounds = 200
 const limit = 50
 
 const caller = { tenantId: TenantId.make("acme"), userId: UserId.make("ada") }

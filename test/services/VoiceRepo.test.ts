@@ -293,12 +293,13 @@ for (const db of sqlLayers) {
         const sql = yield* SqlClient.SqlClient
         yield* sql.onDialectOrElse({ mysql: () => sql`ANALYZE TABLE voices`.unprepared, orElse: () => sql`ANALYZE` })
         const after = { rank: 0, voiceId: VoiceId.make("vox_p1000") }
-        for (const [filter, branches] of [[{}, 3], [{ q: "calm" }, 6]] as const) {
+        const cases = [[{}, 3, true], [{ language: "mt", gender: "male" }, 3, true], [{ q: "calm" }, 6, false]] as const
+        for (const [filter, branches, covered] of cases) {
           const page = listQuery(sql, ada, filter, after, 51)
           const uses: ReadonlyArray<string> = yield* sql.onDialectOrElse({
             mysql: () =>
-              Effect.map(sql<{ table: string; key: string | null }>`EXPLAIN ${page}`, (plan) =>
-                plan.filter(({ table }) => table === "voices").map(({ key }) => `${key}`)),
+              Effect.map(sql<{ table: string; key: string | null; Extra: string }>`EXPLAIN ${page}`, (plan) =>
+                plan.filter(({ table }) => table === "voices").map(({ Extra, key }) => `${key}: ${Extra}`)),
             orElse: () =>
               Effect.map(sql<{ detail: string }>`EXPLAIN QUERY PLAN ${page}`, (plan) =>
                 plan.map(({ detail }) =>
@@ -310,6 +311,12 @@ for (const db of sqlLayers) {
               uses.filter((use) => index.test(use))
             )
           assert.deepEqual([pages?.length, texts?.length, uses.length], [branches, 1, branches + 1], uses.join("\n"))
+          // A filter is answered from the index alone; a search leaves it for the rows that its bits let pass.
+          const reads = sql.onDialectOrElse({
+            mysql: () => covered ? /Using index$/u : /Using index condition/u,
+            orElse: () => covered ? /USING COVERING INDEX/u : /USING INDEX/u
+          })
+          assert.deepEqual(pages?.filter((use) => !reads.test(use)), [])
         }
       }))
 

@@ -18,7 +18,7 @@ interface Room {
 const rooms: Record<string, Room> = {
   domain: { files: /^src\/domain\//, imports: [], outside: /^effect(\/|$)/ },
   proto: { files: /^src\/proto\//, imports: [] },
-  config: { files: /^src\/Config\.ts$/, imports: ["domain"] },
+  config: { files: /^src\/Config(\.ts$|\/)/, imports: ["domain"] },
   services: { files: /^src\/services\//, imports: ["config", "proto", "domain"] },
   engine: { files: /^src\/engine\//, imports: ["services", "config", "proto", "domain"] },
   console: { files: /^src\/console\//, imports: [] },

@@ -4,7 +4,7 @@
  * Designed by frequency sampling with a Hann window (Oppenheim and Schafer, Discrete-Time Signal Processing, §7.5); the curve
  * is smooth, so that its response is right within 1 dB. Applied by overlap-add, with the filter's delay taken out.
  */
-import { fftOf } from "./Fft.ts"
+import { fftOf } from "../../services/Fft.ts"
 import { readBands } from "./MelEnvelope.ts"
 
 /** Samples: 32 ms at 16 kHz, of which all but a few ms in the middle are next to nothing. */

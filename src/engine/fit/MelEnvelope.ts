@@ -2,7 +2,7 @@
  * The long-term spectrum of a voice as the ear weighs it: the mean level of its speech frames in bands of equal width in
  * mel (O'Shaughnessy's formula, m = 2595 lg(1 + f / 700 Hz)).
  */
-import { fftOf } from "./Fft.ts"
+import { fftOf } from "../../services/Fft.ts"
 
 /** Hz: below lies rumble, above what a 16 kHz clip has been filtered at. */
 const lowestHz = 80

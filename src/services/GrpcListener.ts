@@ -1,8 +1,11 @@
 /** Opens a gRPC server on an address for as long as a scope is open. Who uses it decides when its calls have to end. */
 import type { Server } from "@grpc/grpc-js"
-import { ServerCredentials } from "@grpc/grpc-js"
+import { logVerbosity, ServerCredentials, setLogVerbosity } from "@grpc/grpc-js"
 import { Effect, Schema } from "effect"
 import type { Scope } from "effect"
+
+// The library prints to the console what it also fails with.
+setLogVerbosity(logVerbosity.NONE)
 
 /** The address is taken or not this machine's. */
 export class CannotListen extends Schema.TaggedError<CannotListen>()("CannotListen", {

@@ -62,25 +62,28 @@ describe("the service", () => {
       }).pipe(Effect.timeout("15 seconds"))
     }), 60_000)
 
-  it.live("says in one line that its port is taken", () =>
+  it.live("says in one line that a port is taken, and which setting moves it", () =>
     Effect.gen(function*() {
       const first = yield* serve(yield* settings)
       const port = new URL(first.url).port
       const { SCAISPEAK_DATA_DIR } = yield* settings
-      const second = spawnSync(
-        process.execPath,
-        ["--disable-warning=ExperimentalWarning", join(root, "src/main.ts")],
-        {
-          env: cleanEnvironment({ SCAISPEAK_DATA_DIR, SCAISPEAK_PORT: port, SCAISPEAK_LOG_LEVEL: "none" }),
-          encoding: "utf8"
-        }
-      )
-      assert.equal(second.status, 1)
-      assert.equal(second.stdout, "")
-      assert.equal(
-        second.stderr,
-        `127.0.0.1:${port} is taken; stop what listens there or set SCAISPEAK_PORT (0 = any free port).\n`
-      )
+      for (const setting of ["SCAISPEAK_PORT", "SCAISPEAK_GRPC_PORT"]) {
+        const ports = { SCAISPEAK_PORT: "0", SCAISPEAK_GRPC_PORT: "0", [setting]: port }
+        const second = spawnSync(
+          process.execPath,
+          ["--disable-warning=ExperimentalWarning", join(root, "src/main.ts")],
+          {
+            env: cleanEnvironment({ SCAISPEAK_DATA_DIR, ...ports, SCAISPEAK_LOG_LEVEL: "none" }),
+            encoding: "utf8"
+          }
+        )
+        assert.equal(second.status, 1)
+        assert.equal(second.stdout, "")
+        assert.equal(
+          second.stderr,
+          `127.0.0.1:${port} is taken; stop what listens there or set ${setting} (0 = any free port).\n`
+        )
+      }
     }), 60_000)
 
   it.live("refuses wrong settings with one line each, and starts nothing", () =>

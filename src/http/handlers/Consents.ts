@@ -1,16 +1,13 @@
 /** Taking consent back, and whether the ledger of consents is what it was. */
-import { DateTime, Effect, Option, Schema } from "effect"
+import { DateTime, Effect, Option } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
-import { VoiceNotFound } from "../../domain/Failure.ts"
-import { VoiceId } from "../../domain/Ids.ts"
 import { Consents } from "../../services/Consents.ts"
 import { Api } from "../Api.ts"
 import { Caller } from "../api/Caller.ts"
 import * as Envelope from "../Envelope.ts"
+import { named } from "../NamedVoice.ts"
 import { CurrentRequestId } from "../RequestId.ts"
-
-const decodeVoiceId = Schema.decodeUnknownOption(VoiceId)
 
 export const layer = HttpApiBuilder.group(
   Api,
@@ -19,17 +16,14 @@ export const layer = HttpApiBuilder.group(
     const consents = yield* Consents
     return handlers.handleAll({
       revoke: Effect.fnUntraced(function*({ params }) {
-        const caller = yield* Caller
-        caller.resourceId = params.voice_id
-        const id = decodeVoiceId(params.voice_id)
-        if (Option.isNone(id)) return yield* new VoiceNotFound()
+        const { id, user } = yield* named(params)
         const { remoteAddress } = yield* HttpServerRequest.HttpServerRequest
-        const { consentId, revokedAt } = yield* consents.revoke(caller.user, id.value, {
+        const { consentId, revokedAt } = yield* consents.revoke(user, id, {
           requestId: yield* CurrentRequestId,
           ip: Option.getOrNull(remoteAddress)
         })
         return yield* Envelope.ok({
-          voice_id: id.value,
+          voice_id: id,
           consent: {
             consent_id: consentId,
             status: "revoked" as const,

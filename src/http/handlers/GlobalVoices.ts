@@ -1,10 +1,7 @@
 /** The voices that are everybody's, as super admins keep them. */
-import { Effect, Option, Schema } from "effect"
+import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { PermissionDenied, VoiceNotFound } from "../../domain/Failure.ts"
-import { VoiceId } from "../../domain/Ids.ts"
 import type { LicenceTerms } from "../../domain/Licence.ts"
-import { isSuperAdmin } from "../../domain/Permission.ts"
 import { GlobalVoices } from "../../services/GlobalVoices.ts"
 import type { RelayVoice } from "../../services/GlobalVoices.ts"
 import { Licences } from "../../services/Licences.ts"
@@ -15,22 +12,16 @@ import { NewGlobalVoice } from "../api/GlobalVoices.ts"
 import type { LicenseChanges } from "../api/GlobalVoices.ts"
 import * as Envelope from "../Envelope.ts"
 import { formFields } from "../FormFields.ts"
+import { named } from "../NamedVoice.ts"
+import { onlySuperAdmins } from "../SuperAdmin.ts"
 import { detail } from "../VoiceView.ts"
 
-const decodeVoiceId = Schema.decodeUnknownOption(VoiceId)
-
-const onlySuperAdmins = Effect.fnUntraced(function*() {
-  const { user } = yield* Caller
-  if (!isSuperAdmin(user)) return yield* new PermissionDenied({ permission: "super_admin" })
-})
-
 /** The voice that a super admin names; nobody else learns whether there is one. */
-const named = Effect.fnUntraced(function*(id: string) {
+const ofSuperAdmin = Effect.fnUntraced(function*(id: string) {
   const caller = yield* Caller
   caller.resourceId = id
-  yield* onlySuperAdmins()
-  const voiceId = decodeVoiceId(id)
-  return Option.isSome(voiceId) ? voiceId.value : yield* new VoiceNotFound()
+  yield* onlySuperAdmins
+  return (yield* named({ voice_id: id })).id
 })
 
 export const layer = HttpApiBuilder.group(
@@ -43,7 +34,7 @@ export const layer = HttpApiBuilder.group(
 
     return handlers.handleAll({
       addGlobalVoice: Effect.fnUntraced(function*({ payload }) {
-        yield* onlySuperAdmins()
+        yield* onlySuperAdmins
         const form = yield* formFields(NewGlobalVoice, payload)
         const caller = yield* Caller
         const { licence, voice } = yield* globals.add(relayVoice(form), isLicensed(form) ? terms(form) : null)
@@ -52,14 +43,14 @@ export const layer = HttpApiBuilder.group(
       }, Envelope.answerFailures),
 
       changeGlobalVoice: Effect.fnUntraced(function*({ params, payload }) {
-        const id = yield* named(params.voice_id)
+        const id = yield* ofSuperAdmin(params.voice_id)
         const licence = yield* licences.change(id, terms(payload))
         const voice = yield* voices.find((yield* Caller).user, id)
         return yield* Envelope.ok(detail(voice, licence))
       }, Envelope.answerFailures),
 
       withdrawGlobalVoice: Effect.fnUntraced(function*({ params }) {
-        const id = yield* named(params.voice_id)
+        const id = yield* ofSuperAdmin(params.voice_id)
         yield* globals.withdraw(id)
         return yield* Envelope.ok({ voice_id: id, withdrawn: true as const })
       }, Envelope.answerFailures)

@@ -1,14 +1,12 @@
 /** `GET /admin/nodes`. */
 import { DateTime, Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { PermissionDenied } from "../../domain/Failure.ts"
-import { isSuperAdmin } from "../../domain/Permission.ts"
 import { EngineState } from "../../proto/scaiinfer/v1/audio.ts"
 import { NodeRegistry } from "../../services/NodeRegistry.ts"
 import type { AudioNode } from "../../services/NodeRegistry/AudioNode.ts"
 import { Api } from "../Api.ts"
-import { Caller } from "../api/Caller.ts"
 import * as Envelope from "../Envelope.ts"
+import { onlySuperAdmins } from "../SuperAdmin.ts"
 
 export const layer = HttpApiBuilder.group(
   Api,
@@ -18,8 +16,7 @@ export const layer = HttpApiBuilder.group(
     return handlers.handle(
       "listNodes",
       Effect.fnUntraced(function*() {
-        const { user } = yield* Caller
-        if (!isSuperAdmin(user)) return yield* new PermissionDenied({ permission: "super_admin" })
+        yield* onlySuperAdmins
         const nodes = [...registry.nodes()].sort((a, b) => (a.address < b.address ? -1 : 1))
         return yield* Envelope.page(nodes.map(record), null)
       }, Envelope.answerFailures)

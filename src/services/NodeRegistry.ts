@@ -25,6 +25,8 @@ const pollMillis = 2000
 const firstPollMillis = 50
 /** One that was there and went away, ms. */
 const lostPollMillis = 500
+/** Far more nodes than a process could keep busy: who announces without end fills no memory. */
+export const nodesMax = 1024
 /** How soon a process learns of nodes that have announced themselves to another one. */
 const directoryEvery = "2 seconds"
 
@@ -38,7 +40,7 @@ const nodesBy = {
 export class NodeRegistry extends Context.Service<NodeRegistry, {
   /** Polls a node for as long as the scope is open. */
   readonly watch: (address: string) => Effect.Effect<void, never, Scope.Scope>
-  /** A node has announced itself to this process. */
+  /** A node has announced itself to this process. Beyond {@link nodesMax} nodes a new one is not taken. */
   readonly heard: (address: string, info: GetInfoResponse) => Effect.Effect<void>
   /** The node for a call, none of those tried before; undefined when none is left. */
   readonly pick: (need: Need, tried: ReadonlySet<string>) => Effect.Effect<Chosen<AudioNode> | undefined>
@@ -136,11 +138,14 @@ export class NodeRegistry extends Context.Service<NodeRegistry, {
           yield* Effect.forkScoped(Effect.forever(poll))
         })
 
+        const isOneTooMany = (address: string) => !nodes.has(address) && nodes.size >= nodesMax
         const take = Effect.fnUntraced(function*(address: string, info: GetInfoResponse, ageMillis: number) {
+          if (isOneTooMany(address)) return
           const node = yield* meet(address, "heartbeat")
           yield* Effect.catch(hear(node, info, ageMillis), (error) => unanswered(node, error))
         })
         const heard = Effect.fnUntraced(function*(address: string, info: GetInfoResponse) {
+          if (isOneTooMany(address)) return yield* Effect.logWarning("one node too many", { address })
           // Others learn of it later when the directory is away; this process goes by what it hears itself.
           yield* Effect.ignore(directory.announce(address, info))
           yield* take(address, info, 0)

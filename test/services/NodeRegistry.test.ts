@@ -7,7 +7,7 @@ import { EngineState } from "../../src/proto/scaiinfer/v1/audio.ts"
 import type { GetInfoResponse } from "../../src/proto/scaiinfer/v1/audio.ts"
 import { Breakers } from "../../src/services/Breakers.ts"
 import { NodeDirectory } from "../../src/services/NodeDirectory.ts"
-import { NodeRegistry } from "../../src/services/NodeRegistry.ts"
+import { NodeRegistry, nodesMax } from "../../src/services/NodeRegistry.ts"
 import { connect, getInfo } from "../../src/services/NodeRegistry/NodeClient.ts"
 import { Redis } from "../../src/services/Redis.ts"
 import * as ScriptedNode from "../layers/ScriptedNode.ts"
@@ -110,6 +110,20 @@ describe("NodeRegistry", () => {
         reason: "every node with engine scripted is draining"
       })
     }))
+
+  it.live("takes no more nodes than it can hold, and goes on with those that it has", () =>
+    Effect.gen(function*() {
+      const node = yield* ScriptedNode.make
+      const registry = yield* build([])
+      const info = yield* infoOf(node)
+      yield* registry.heard(node.address, info)
+      // Nobody listens there.
+      const nowhere = Array.from({ length: nodesMax + 50 }, (_, i) => `127.0.1.${i % 250}:${1 + Math.floor(i / 250)}`)
+      yield* Effect.forEach(nowhere, (address) => registry.heard(address, info), { concurrency: 64, discard: true })
+      assert.equal(registry.nodes().length, nodesMax)
+      yield* registry.heard(node.address, info)
+      assert.equal((yield* registry.pick(need, nobody))?.node.address, node.address)
+    }).pipe(Effect.provide(Logger.layer([]))))
 
   it.live("keeps calls away from a node that fails, until it speaks to a probe again", () =>
     Effect.gen(function*() {

@@ -11,18 +11,10 @@ import { createHash, randomUUID } from "node:crypto"
 import * as fs from "node:fs/promises"
 import { join } from "node:path"
 import { ConcurrencyLimited, InvalidRequest, PayloadTooLarge, StorageUnavailable } from "../domain/Failure.ts"
-
-export interface UploadedFile {
-  /** The name of the part. */
-  readonly field: string
-  readonly path: string
-  readonly bytes: number
-  /** Lower-case hex. */
-  readonly sha256: string
-}
+import type { ClipFile } from "../services/ClipFile.ts"
 
 export interface Received {
-  readonly files: Readonly<Record<string, UploadedFile>>
+  readonly files: Readonly<Record<string, ClipFile>>
   readonly fields: Readonly<Record<string, string>>
 }
 
@@ -90,7 +82,7 @@ const make = Effect.fnUntraced(function*({ folder, limitBytes, timeoutMs }: Uplo
         }),
       (file) => Effect.promise(() => file.close().catch(() => {}))
     )
-    return { field, path, bytes, sha256: hash.digest("hex") } satisfies UploadedFile
+    return { field, path, bytes, sha256: hash.digest("hex") } satisfies ClipFile
   })
 
   const read = Effect.fnUntraced(function*(
@@ -98,7 +90,7 @@ const make = Effect.fnUntraced(function*({ folder, limitBytes, timeoutMs }: Uplo
     { fields: fieldNames = [], files: fileNames }: Expected,
     reading: { field: string }
   ) {
-    const files: Record<string, UploadedFile> = {}
+    const files: Record<string, ClipFile> = {}
     const fields: Record<string, string> = {}
     yield* Stream.runForEach(parts, (part) =>
       Effect.gen(function*() {

@@ -11,6 +11,10 @@ export type VoiceId = typeof VoiceId.Type
 export const SynthesisId = prefixed("syn").pipe(Schema.brand("SynthesisId"))
 export type SynthesisId = typeof SynthesisId.Type
 
+/** A live session, over any transport. */
+export const SessionId = prefixed("ses").pipe(Schema.brand("SessionId"))
+export type SessionId = typeof SessionId.Type
+
 export const ApiKeyId = prefixed("key").pipe(Schema.brand("ApiKeyId"))
 export type ApiKeyId = typeof ApiKeyId.Type
 

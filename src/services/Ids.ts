@@ -5,12 +5,23 @@
  */
 import { Effect } from "effect"
 import { SecureRandom } from "effect/crypto"
-import type { ApiKeyId, AuditId, ConsentId, JobId, LicenceId, RequestId, SynthesisId, VoiceId } from "../domain/Ids.ts"
+import type {
+  ApiKeyId,
+  AuditId,
+  ConsentId,
+  JobId,
+  LicenceId,
+  RequestId,
+  SessionId,
+  SynthesisId,
+  VoiceId
+} from "../domain/Ids.ts"
 
 /** What the prefixes in use make. */
 export interface Kinds {
   readonly vox: VoiceId
   readonly syn: SynthesisId
+  readonly ses: SessionId
   readonly key: ApiKeyId
   readonly aud: AuditId
   readonly job: JobId

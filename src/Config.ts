@@ -123,6 +123,14 @@ const complete = (env: Decoded) => {
     ffmpeg: env.SCAISPEAK_FFMPEG ?? "ffmpeg",
     vadModel: env.SCAISPEAK_VAD_MODEL,
     tenantConcurrency: env.SCAISPEAK_TENANT_CONCURRENCY ?? 0,
+    tenantSessions: env.SCAISPEAK_TENANT_SESSIONS ?? 0,
+    stream: {
+      leadMs: env.SCAISPEAK_STREAM_LEAD_MS ?? 5000,
+      writeMs: env.SCAISPEAK_STREAM_WRITE_MS ?? 30_000,
+      idleMs: env.SCAISPEAK_STREAM_IDLE_MS ?? 60_000,
+      sessionMs: env.SCAISPEAK_STREAM_SESSION_MS ?? 3_600_000,
+      resumeMs: env.SCAISPEAK_STREAM_RESUME_MS ?? 30_000
+    },
     rateLimits: {
       key: env.SCAISPEAK_RATE_LIMIT_KEY ?? limits.key,
       user: env.SCAISPEAK_RATE_LIMIT_USER ?? limits.user,

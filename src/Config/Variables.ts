@@ -84,6 +84,10 @@ export const variables = {
     wholeNumber(0, 1_000_000),
     "syntheses at once for a tenant in this process; 0 = no limit"
   ],
+  SCAISPEAK_TENANT_SESSIONS: [
+    wholeNumber(0, 1_000_000),
+    "live sessions at once for a tenant in this process; 0 = no limit"
+  ],
   SCAISPEAK_RATE_LIMIT_KEY: [wholeNumber(0, 1e9), "requests a minute for an API key; 0 = no limit"],
   SCAISPEAK_RATE_LIMIT_USER: [wholeNumber(0, 1e9), "requests a minute for a user"],
   SCAISPEAK_RATE_LIMIT_TENANT: [wholeNumber(0, 1e9), "requests a minute for a tenant"],
@@ -96,6 +100,17 @@ export const variables = {
     "time until its first probe; doubles with each that fails, to 30 s"
   ],
   SCAISPEAK_STALL_MS: [wholeNumber(100, 3_600_000), "longest time that a client may read nothing of its reply"],
+  SCAISPEAK_STREAM_LEAD_MS: [
+    wholeNumber(100, 30_000),
+    "how far ahead of its listener a live session may be when its next sentence is dispatched"
+  ],
+  SCAISPEAK_STREAM_WRITE_MS: [
+    wholeNumber(100, 600_000),
+    "longest time that what is ready for a live session's client may wait for it"
+  ],
+  SCAISPEAK_STREAM_IDLE_MS: [wholeNumber(1000, 3_600_000), "time after which a live session without any frame ends"],
+  SCAISPEAK_STREAM_SESSION_MS: [wholeNumber(1000, 86_400_000), "longest time that a live session may last"],
+  SCAISPEAK_STREAM_RESUME_MS: [wholeNumber(0, 600_000), "time that a live session waits for a dropped client"],
   SCAISPEAK_DRAIN_MS: [wholeNumber(0, 600_000), "time that running calls get to finish at shutdown"],
   SCAISPEAK_OTLP_ENDPOINT: [url("http:", "https:"), "OpenTelemetry collector (OTLP over HTTP)"],
   SCAISPEAK_LOG_LEVEL: [

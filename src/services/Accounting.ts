@@ -1,6 +1,9 @@
 /**
  * Holds and settles: a call holds its place and its characters from before dispatch until its scope closes, and is
  * settled then, whatever ended it. Settling writes one usage row behind the request; nothing waits for it.
+ *
+ * A session holds one place among its tenant's sessions, however many texts it speaks, and is settled with one row for
+ * each backend that spoke in it.
  */
 import { Clock, Context, Effect, Layer, Metric } from "effect"
 import type { Scope } from "effect"
@@ -9,6 +12,7 @@ import { ConcurrencyLimited } from "../domain/Failure.ts"
 import type { Code } from "../domain/Failure.ts"
 import type { RequestId, SynthesisId, VoiceId } from "../domain/Ids.ts"
 import type { AuthUser } from "../domain/Permission.ts"
+import { SessionAccount } from "./Accounting/SessionAccount.ts"
 import { Ledger } from "./Ledger.ts"
 import { step } from "./Trace.ts"
 
@@ -63,45 +67,52 @@ const firstAudioSeconds = Metric.histogram("scaispeak_first_audio_seconds", {
 })
 const openHoldsGauge = Metric.gauge("scaispeak_open_holds", { description: "Syntheses that hold their place now" })
 
+/** What a session is held under; its texts come while it lives. */
+export type SessionHoldRequest = Omit<HoldRequest, "characters">
+
+export interface SessionHold {
+  /** The account of one text of so many code points, added to the session's when the scope closes. */
+  readonly text: (characters: number) => Effect.Effect<HoldFacts, never, Scope.Scope>
+  /** How it ended: to be written to, read when the scope of the session closes; unset: the client went away. */
+  readonly ended: Pick<HoldFacts, "outcome" | "errorCode">
+}
+
 export class Accounting extends Context.Service<Accounting, {
   readonly hold: (request: HoldRequest) => Effect.Effect<Hold, ConcurrencyLimited, Scope.Scope>
-  /** Holds open in this process. */
+  readonly holdSession: (request: SessionHoldRequest) => Effect.Effect<SessionHold, ConcurrencyLimited, Scope.Scope>
+  /** Holds open in this process, those of sessions included. */
   readonly openHolds: () => number
 }>()("scaispeak/Accounting") {
-  /** `tenantConcurrency`: holds a tenant may have at once in this process; 0 = no limit. */
-  static readonly layer = (options: { readonly tenantConcurrency: number }) =>
+  /** What a tenant may have at once in this process, calls and sessions; 0 = no limit. */
+  static readonly layer = (options: { readonly tenantConcurrency: number; readonly tenantSessions: number }) =>
     Layer.effect(
       Accounting,
       Effect.gen(function*() {
         const ledger = yield* Ledger
-        const byTenant = new Map<string, number>()
+        const calls = { limit: options.tenantConcurrency, byTenant: new Map<string, number>() }
+        const sessions = { limit: options.tenantSessions, byTenant: new Map<string, number>() }
         let open = 0
 
-        const take = (request: HoldRequest, createdAt: number) =>
+        const take = ({ byTenant, limit }: typeof calls, { caller }: Pick<HoldRequest, "caller">) =>
           Effect.suspend(() => {
-            const { tenantId } = request.caller
-            const held = byTenant.get(tenantId) ?? 0
-            if (options.tenantConcurrency > 0 && held >= options.tenantConcurrency) {
-              return Effect.fail(new ConcurrencyLimited({ limit: options.tenantConcurrency }))
-            }
-            byTenant.set(tenantId, held + 1)
-            open++
-            return Effect.as(
-              Metric.update(openHoldsGauge, open),
-              { request, createdAt, facts: {} as HoldFacts }
-            )
+            const held = byTenant.get(caller.tenantId) ?? 0
+            if (limit > 0 && held >= limit) return Effect.fail(new ConcurrencyLimited({ limit }))
+            byTenant.set(caller.tenantId, held + 1)
+            return Metric.update(openHoldsGauge, ++open)
+          })
+        const release = ({ byTenant }: typeof calls, { caller }: Pick<HoldRequest, "caller">) =>
+          Effect.suspend(() => {
+            const held = byTenant.get(caller.tenantId)! - 1
+            if (held === 0) byTenant.delete(caller.tenantId)
+            else byTenant.set(caller.tenantId, held)
+            return Metric.update(openHoldsGauge, --open)
           })
 
-        const settle = ({ createdAt, facts, request }: Effect.Success<ReturnType<typeof take>>) =>
+        const settle = (request: HoldRequest, createdAt: number, facts: HoldFacts) =>
           Effect.gen(function*() {
-            const { tenantId } = request.caller
-            const held = byTenant.get(tenantId)! - 1
-            if (held === 0) byTenant.delete(tenantId)
-            else byTenant.set(tenantId, held)
-            open--
-            yield* Metric.update(openHoldsGauge, open)
             // Refused before any backend was asked: nothing was used.
             if (facts.backend === undefined) return
+            const { tenantId } = request.caller
             const outcome = facts.outcome ?? "aborted"
             yield* Metric.update(charactersBy[`${facts.backend} ${outcome}`]!, request.characters)
             if (facts.firstAudioMs !== undefined) {
@@ -130,12 +141,44 @@ export class Accounting extends Context.Service<Accounting, {
             })
           })
 
+        const holdSession = Effect.fnUntraced(function*(request: SessionHoldRequest) {
+          const createdAt = yield* Clock.currentTimeMillis
+          const account = new SessionAccount()
+          const ended: SessionHold["ended"] = {}
+          yield* Effect.acquireRelease(
+            take(sessions, request),
+            () =>
+              Effect.andThen(
+                release(sessions, request),
+                Effect.forEach(account.rows(request.synthesisId), ({ characters, facts, synthesisId }) =>
+                  Effect.flatMap(synthesisId, (synthesisId) =>
+                    settle({ ...request, synthesisId, characters }, createdAt, { ...facts, ...ended })), {
+                  discard: true
+                })
+              )
+          )
+          return {
+            ended,
+            text: (characters: number) =>
+              Effect.acquireRelease(
+                Effect.sync((): HoldFacts => ({})),
+                (facts) => Effect.sync(() => account.add(characters, facts))
+              )
+          }
+        }, step("Accounting.holdSession"))
+
         return Accounting.of({
           hold: (request) =>
             Effect.flatMap(Clock.currentTimeMillis, (createdAt) =>
-              Effect.acquireRelease(take(request, createdAt), settle)).pipe(step("Accounting.hold")),
-          openHolds: () =>
-            open
+              Effect.map(
+                Effect.acquireRelease(
+                  Effect.as(take(calls, request), {} as HoldFacts),
+                  (facts) => Effect.andThen(release(calls, request), settle(request, createdAt, facts))
+                ),
+                (facts) => ({ facts })
+              )).pipe(step("Accounting.hold")),
+          holdSession,
+          openHolds: () => open
         })
       })
     )

@@ -6,23 +6,23 @@
  * stops the backend's work. Before anything is heard a call may move to another node or to the next allowed backend; after
  * that only to one that goes on in the same voice. A voice that is stopped ends its calls, wherever they are, as
  * `VoiceNotReady`.
+ *
+ * A session takes the same steps: what concerns its caller once, at the beginning, and what concerns a text for each text.
  */
-import { Clock, Context, Effect, Layer, Scope } from "effect"
+import { Context, Effect, Exit, Layer, Scope } from "effect"
 import type { Stream } from "effect"
-import { decide } from "../domain/BackendPolicy.ts"
 import type { Backend, BackendPreference } from "../domain/BackendPolicy.ts"
-import { BackendUnavailable } from "../domain/Failure.ts"
-import type { Failure } from "../domain/Failure.ts"
+import type { Failure, VoiceNotReady } from "../domain/Failure.ts"
 import type { RequestId, SynthesisId, VoiceId } from "../domain/Ids.ts"
 import type { PcmChunk } from "../domain/PcmChunk.ts"
 import type { AuthUser } from "../domain/Permission.ts"
 import { codePoints } from "../domain/SpeakRequest.ts"
-import { merge } from "../domain/SpeechParams.ts"
 import type { SpeechParams } from "../domain/SpeechParams.ts"
 import { notReady } from "../domain/Voice.ts"
 import type { Voice } from "../domain/Voice.ts"
 import { Accounting } from "./Accounting.ts"
-import type { Dispatched, DispatchRefusal } from "./Dispatch.ts"
+import type { HoldFacts, SessionHold } from "./Accounting.ts"
+import type { DispatchRefusal } from "./Dispatch.ts"
 import { makeId } from "./Ids.ts"
 import { Licences } from "./Licences.ts"
 import { PolicyResolver } from "./PolicyResolver.ts"
@@ -30,11 +30,8 @@ import { RateLimits } from "./RateLimits.ts"
 import { RelayDispatcher } from "./RelayDispatcher.ts"
 import { RunningVoices } from "./RunningVoices.ts"
 import { ScaiInferDispatcher } from "./ScaiInferDispatcher.ts"
-import { firstHeard, hear } from "./Synthesis/FirstSound.ts"
-import type { Route } from "./Synthesis/FirstSound.ts"
-import { fail, meter, withWordTimes } from "./Synthesis/Meter.ts"
-import { stoppable } from "./Synthesis/Stoppable.ts"
-import { takingOver } from "./Synthesis/Takeover.ts"
+import * as Begin from "./Synthesis/Begin.ts"
+import { fail } from "./Synthesis/Meter.ts"
 import { step } from "./Trace.ts"
 import { VoiceRepo } from "./VoiceRepo.ts"
 
@@ -81,8 +78,33 @@ export interface Speech {
   readonly onStop: (react: () => void) => void
 }
 
+/** Voices whose rate is remembered. */
+const ratesMax = 10_000
+
+/** What all texts of a session have in common. */
+export type SessionRequest = Omit<SynthesisRequest, "text">
+
+/** A voice that a caller speaks in, text after text. */
+export interface SpeechSession {
+  readonly voice: Voice
+  /** ISO 639-1. */
+  readonly language: string
+  /** Where the first text would go, if it came now. */
+  readonly backend: Backend
+  /** Hz that this voice has spoken at last in this process; undefined before. */
+  readonly sampleRate: () => number | undefined
+  /** Speaks one text. Closing its scope stops the backend's work on it and on nothing else. */
+  readonly say: (text: string) => Effect.Effect<Omit<Speech, "onStop">, Failure, Scope.Scope>
+  /** Calls `react` when the voice is stopped: its texts fail, and so will whatever is said next. */
+  readonly onStop: (react: (failure: VoiceNotReady) => void) => void
+  /** How the session ended: to be written to before its scope closes; unset: the client went away. */
+  readonly ended: SessionHold["ended"]
+}
+
 export class Synthesis extends Context.Service<Synthesis, {
   readonly speak: (request: SynthesisRequest) => Effect.Effect<Speech, Failure, Scope.Scope>
+  /** Holds the caller's place until the scope closes, which ends whatever is being said. */
+  readonly open: (request: SessionRequest) => Effect.Effect<SpeechSession, Failure, Scope.Scope>
   /** Whether the caller may hear the voice now, as before a call: for audio of it that was made before. */
   readonly permit: (caller: AuthUser, voiceId: VoiceId) => Effect.Effect<void, Failure>
 }>()("scaispeak/Synthesis") {
@@ -99,7 +121,17 @@ export class Synthesis extends Context.Service<Synthesis, {
         const accounting = yield* Accounting
         const licences = yield* Licences
         const running = yield* RunningVoices
-        const dispatchers = { A: yield* ScaiInferDispatcher, B: yield* RelayDispatcher }
+        const { begin, decided } = Begin.make(
+          { A: yield* ScaiInferDispatcher, B: yield* RelayDispatcher },
+          options.firstAudioTimeoutMs
+        )
+
+        /** Hz that voices spoke at last; the one that was first heard of longest ago makes room. */
+        const rates = new Map<VoiceId, number>()
+        const heardAt = (voiceId: VoiceId, sampleRate: number) => {
+          if (rates.size >= ratesMax && !rates.has(voiceId)) rates.delete(rates.keys().next().value!)
+          rates.set(voiceId, sampleRate)
+        }
 
         /** What forbids a voice that is ready: nothing is held, and nothing asked but what is remembered. */
         const guards = (voice: Voice) => licences.check(voice).pipe(step("synthesis.guards"))
@@ -112,88 +144,80 @@ export class Synthesis extends Context.Service<Synthesis, {
           return voice
         })
 
-        const speak = Effect.fnUntraced(function*(request: SynthesisRequest) {
-          const { caller } = request
+        /** What is asked before anything is held, of a call and of a session. */
+        const admitted = Effect.fnUntraced(function*({ caller, voiceId }: SessionRequest) {
           const policy = yield* policies.resolve(caller.tenantId).pipe(step("synthesis.policy"))
           // Before the voice is looked at: whoever stops it afterwards finds this call.
-          const call = yield* running.enter(request.voiceId)
-          const voice = yield* permitted(caller, request.voiceId)
+          const call = yield* running.enter(voiceId)
+          const voice = yield* permitted(caller, voiceId)
           yield* limits.check(caller)
+          return { policy, call, voice }
+        })
 
+        const speak = Effect.fnUntraced(function*(request: SynthesisRequest) {
+          const { call, policy, voice } = yield* admitted(request)
           const synthesisId = yield* makeId("syn")
           const characters = codePoints(request.text)
           const { facts } = yield* accounting.hold({ ...request, synthesisId, characters })
           yield* licences.hold(voice, characters, facts).pipe(step("synthesis.licence"))
           call.onStop.push((failure) => facts.outcome === undefined && fail(facts, failure))
-
-          const decision = decide(policy, request.preference, {
-            A: dispatchers.A.availability(voice),
-            B: dispatchers.B.availability(voice)
-          })
-          if (decision.candidates.length === 0) return yield* new BackendUnavailable({ reasons: decision.reasons })
-
-          const language = request.languageHint ?? voice.languagePrimary
-          const params = merge(voice.defaults, request.params)
-          facts.reasons = [...decision.reasons]
-          const route: Route = {
-            candidates: decision.candidates,
-            tried: new Set(),
-            otherNodes: () => decision.candidates.includes("A") ? dispatchers.A.otherNodes(voice, route.tried) : 0,
-            note: (sentence) => facts.reasons!.push(sentence),
-            attempt: (backend, text, attempt) => {
-              facts.backend = backend
-              const heard = hear(
-                dispatchers[backend].dispatch({ requestId: synthesisId, text, voice, language, params }, attempt).pipe(
-                  step("synthesis.dispatch", { backend })
-                ),
-                backend,
-                attempt.firstAudioMsMax
-              )
-              return stoppable(call, heard)
-            }
-          }
-          const settleAs = ({ backend, engine, ignoredParams, model, nodeId }: Dispatched) =>
-            Object.assign(facts, { backend, nodeId, engine, model, ignoredParams })
-
-          const startedAt = yield* Clock.currentTimeMillis
-          const first = yield* firstHeard(route, request.text, options.firstAudioTimeoutMs).pipe(
-            Scope.provide(call.scope),
-            Effect.tapError((failure) => Effect.sync(() => fail(facts, failure)))
-          )
-          facts.firstAudioMs = (yield* Clock.currentTimeMillis) - startedAt
-          settleAs(first.dispatched)
-          const heard = takingOver(first, call.scope, {
-            route,
-            text: request.text,
-            language,
-            voice,
-            firstAudioMsMax: options.firstAudioTimeoutMs,
-            onTakeover: settleAs
-          })
-          const { dispatched } = first
-
-          const plan: SynthesisPlan = {
-            synthesisId,
-            voice,
-            characters,
-            backend: dispatched.backend,
-            nodeId: dispatched.nodeId,
-            engine: dispatched.engine,
-            model: dispatched.model,
-            sampleRate: dispatched.sampleRate,
-            ignoredParams: dispatched.ignoredParams,
-            reasons: facts.reasons
-          }
-          const metered = meter(heard, facts)
-          return {
-            plan,
-            audio: request.wordTimes ? withWordTimes(metered, request.text, facts) : metered,
-            onStop: (react: () => void) => call.onStop.push(react)
-          }
+          const speech = yield* begin({ ...request, synthesisId, policy, voice, characters }, call, call.scope, facts)
+          return { ...speech, onStop: (react: () => void) => call.onStop.push(react) }
         }, step("Synthesis.speak"))
+
+        const open = Effect.fnUntraced(function*(request: SessionRequest): Effect.fn.Return<
+          SpeechSession,
+          Failure,
+          Scope.Scope
+        > {
+          const { caller } = request
+          const { call, policy, voice } = yield* admitted(request)
+          const { candidates } = yield* decided({ ...request, policy, voice })
+          const synthesisId = yield* makeId("syn")
+          const hold = yield* accounting.holdSession({ ...request, synthesisId })
+          const spoken = new Set<HoldFacts>()
+          call.onStop.push((failure) => {
+            fail(hold.ended, failure)
+            for (const facts of spoken) fail(facts, failure)
+          })
+
+          const say = Effect.fnUntraced(function*(text: string) {
+            const characters = codePoints(text)
+            const [policy, voice] = yield* Effect.all([
+              policies.resolve(caller.tenantId),
+              permitted(caller, request.voiceId)
+            ])
+            const facts = yield* hold.text(characters)
+            yield* Effect.acquireRelease(
+              Effect.sync(() => spoken.add(facts)),
+              () => Effect.sync(() => spoken.delete(facts))
+            )
+            yield* licences.hold(voice, characters, facts).pipe(step("synthesis.licence"))
+            const scope = yield* Effect.acquireRelease(Scope.fork(call.scope), (scope) => Scope.close(scope, Exit.void))
+            const speech = yield* begin(
+              { ...request, synthesisId, text, policy, voice, characters },
+              call,
+              scope,
+              facts
+            )
+            heardAt(request.voiceId, speech.plan.sampleRate)
+            return speech
+          }, step("Synthesis.say"))
+
+          return {
+            voice,
+            language: request.languageHint ?? voice.languagePrimary,
+            backend: candidates[0]!,
+            sampleRate: () => rates.get(request.voiceId),
+            say,
+            onStop: (react) => call.onStop.push(react),
+            ended: hold.ended
+          }
+        }, step("Synthesis.open"))
 
         return Synthesis.of({
           speak,
+          open,
           permit: (caller, voiceId) =>
             Effect.andThen(policies.resolve(caller.tenantId), Effect.asVoid(permitted(caller, voiceId)))
         })

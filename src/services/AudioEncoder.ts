@@ -13,9 +13,12 @@ import type { PcmChunk } from "../domain/PcmChunk.ts"
 import { EncoderThreads } from "./AudioEncoder/EncoderThreads.ts"
 import type { EncodingOptions } from "./AudioEncoder/Encoding.ts"
 import { inlineEncoding, pullInline } from "./AudioEncoder/InlineEncoding.ts"
+import { openLive } from "./AudioEncoder/LiveEncoding.ts"
+import type { LiveEncoding, LiveOptions } from "./AudioEncoder/LiveEncoding.ts"
 import { pullRemote } from "./AudioEncoder/RemotePull.ts"
 
 export { completed } from "./AudioEncoder/Completed.ts"
+export type { LiveEncoding } from "./AudioEncoder/LiveEncoding.ts"
 export { rateFor } from "./AudioEncoder/OutputRate.ts"
 
 export class AudioEncoder extends Context.Service<AudioEncoder, {
@@ -27,6 +30,8 @@ export class AudioEncoder extends Context.Service<AudioEncoder, {
   readonly encode: (
     options: EncodingOptions
   ) => <E, R>(speech: Stream.Stream<PcmChunk, E, R>) => Stream.Stream<Uint8Array, E, R>
+  /** Opens an encoding for a live session, until the scope closes. An encoder that breaks is a defect. */
+  readonly live: (options: LiveOptions) => Effect.Effect<LiveEncoding, never, Scope.Scope>
   /** Encodings at work now. */
   readonly active: Effect.Effect<number>
 }>()("scaispeak/AudioEncoder") {
@@ -53,5 +58,11 @@ const make = Effect.gen(function*() {
         return pullRemote(pull, yield* Scope.provide(threads.open(options), scope))
       }))
 
-  return AudioEncoder.of({ encode, active: Effect.sync(() => active) })
+  const live = (options: LiveOptions) =>
+    Effect.andThen(
+      Effect.acquireRelease(Effect.sync(() => active++), () => Effect.sync(() => active--)),
+      openLive(threads, options)
+    )
+
+  return AudioEncoder.of({ encode, live, active: Effect.sync(() => active) })
 })

@@ -1,7 +1,7 @@
 /**
  * The program of one encoder thread: keeps any number of encodings, each fed and answered in turn.
  *
- * Every `push` and `end` gets exactly one answer, unless the encoding is cancelled first. A failing encoding is freed,
+ * Every `push`, `settle` and `end` gets exactly one answer, unless the encoding is cancelled first. A failing encoding is freed,
  * answered with its error, and hurts no other.
  */
 import { parentPort } from "node:worker_threads"
@@ -10,6 +10,7 @@ import { type Encoding, type EncodingOptions, openEncoding } from "./Encoding.ts
 export type ToThread =
   | { readonly kind: "open"; readonly encoding: number; readonly options: EncodingOptions }
   | { readonly kind: "push"; readonly encoding: number; readonly pcm: Uint8Array<ArrayBuffer> }
+  | { readonly kind: "settle"; readonly encoding: number }
   | { readonly kind: "end"; readonly encoding: number }
   | { readonly kind: "cancel"; readonly encoding: number }
   | { readonly kind: "count"; readonly question: number }
@@ -57,6 +58,8 @@ const serve = (port: NonNullable<typeof parentPort>): void => {
         return
       case "push":
         return attempt(message.encoding, (encoding) => encoding.push(message.pcm))
+      case "settle":
+        return attempt(message.encoding, (encoding) => encoding.settle())
       case "end":
         attempt(message.encoding, (encoding) => encoding.end())
         return forget(message.encoding)

@@ -13,6 +13,8 @@ import type { EncodingOptions } from "./Encoding.ts"
 export interface RemoteEncoding {
   /** Hands a batch of s16le PCM over (its buffer is gone after) and waits for the bytes settled by now, perhaps none. */
   readonly push: (pcm: Uint8Array<ArrayBuffer>) => Effect.Effect<Uint8Array>
+  /** The bytes of everything pushed so far. More may be pushed after. */
+  readonly settle: Effect.Effect<Uint8Array>
   /** The last bytes. Nothing may be asked of the encoding after. */
   readonly end: Effect.Effect<Uint8Array>
 }
@@ -61,6 +63,7 @@ const make = Effect.fnUntraced(function*(workers: number, spawn: () => Worker) {
         ),
         ({ seat, id }) => ({
           push: (pcm) => seat.ask(id, { kind: "push", encoding: id, pcm }, [pcm.buffer]),
+          settle: seat.ask(id, { kind: "settle", encoding: id }, []),
           end: seat.ask(id, { kind: "end", encoding: id }, [])
         })
       ),

@@ -7,8 +7,13 @@ import { makeFlac } from "./Flac.ts"
 import { makeG711, makePcm, makeWav } from "./Linear.ts"
 import { makeMp3 } from "./Mp3.ts"
 import { makeOpus } from "./Opus.ts"
+import { makeOpusPackets } from "./OpusPackets.ts"
 
-const codecs: Record<AudioFormat, MakeCodec> = {
+/** What an encoding makes: a file, or Opus packets for a live session. */
+export type EncodingFormat = AudioFormat | "opus-packets"
+
+const codecs: Record<EncodingFormat, MakeCodec> = {
+  "opus-packets": makeOpusPackets,
   mp3: makeMp3,
   opus: makeOpus,
   wav: makeWav,
@@ -19,7 +24,7 @@ const codecs: Record<AudioFormat, MakeCodec> = {
 }
 
 export interface EncodingOptions {
-  readonly format: AudioFormat
+  readonly format: EncodingFormat
   /** Hz of the PCM that comes in. */
   readonly sourceRate: number
   /** Hz of the audio that goes out; one that the format can carry. */
@@ -29,6 +34,8 @@ export interface EncodingOptions {
 export interface Encoding {
   /** s16le PCM at the source's rate, two-byte aligned → bytes that are settled by now, perhaps none. */
   readonly push: (pcm: Uint8Array) => Uint8Array<ArrayBuffer>
+  /** Everything up to the last sample that was pushed; more may be pushed after. */
+  readonly settle: () => Uint8Array<ArrayBuffer>
   readonly end: () => Uint8Array<ArrayBuffer>
   readonly free: () => void
 }
@@ -37,13 +44,20 @@ export const openEncoding = (options: EncodingOptions): Encoding => {
   const { format, sourceRate, targetRate } = options
   const sink = new ByteSink()
   const rate = codedRate(options)
-  const resampler = sourceRate === rate ? undefined : makeResampler(sourceRate, rate)
+  const open = () => sourceRate === rate ? undefined : makeResampler(sourceRate, rate)
+  let resampler = open()
   const codec = codecs[format](rate, sink, targetRate)
   return {
     push: (pcm) => {
       // Little-endian, as every machine that Node runs on.
       const samples = new Int16Array(pcm.buffer, pcm.byteOffset, pcm.byteLength / 2)
       codec.write(resampler === undefined ? samples : rounded(resampler.push(samples)))
+      return sink.take()
+    },
+    settle: () => {
+      if (resampler !== undefined) codec.write(rounded(resampler.end()))
+      resampler = open()
+      codec.settle?.()
       return sink.take()
     },
     end: () => {
@@ -60,7 +74,8 @@ export const openEncoding = (options: EncodingOptions): Encoding => {
  * that would cost as much as the coding and add nothing to hear. Every other format is coded at the target rate.
  */
 const codedRate = ({ format, sourceRate, targetRate }: EncodingOptions): SampleRate =>
-  (format === "opus" && sourceRate < targetRate && formats.opus.sampleRates.find((rate) => rate === sourceRate)) ||
+  ((format === "opus" || format === "opus-packets") && sourceRate < targetRate &&
+    formats.opus.sampleRates.find((rate) => rate === sourceRate)) ||
   targetRate
 
 /** To 16 bits; a peak that the filter lifts over full scale is clipped, never wrapped. */

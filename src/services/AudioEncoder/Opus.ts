@@ -1,57 +1,21 @@
 /**
  * Opus in Ogg (RFC 6716, RFC 7845), live: 20 ms packets, the first half second one a page so that it can be heard at
  * once, then five a page. Pre-skip and the last page's granule position make the decoded length that of the input.
- *
- * Uses the WebAssembly build of `@evan/opus`: the native one writes every packet into one buffer that all threads of the
- * process share.
  */
-import { createRequire } from "node:module"
-import type { SampleRate } from "../../domain/AudioFormat.ts"
 import type { MakeCodec } from "./Codec.ts"
 import { writePage } from "./OggPage.ts"
-
-interface OpusEncoder {
-  readonly encode: (frame: Int16Array) => Uint8Array
-  readonly ctl: (request: number, value?: number) => number
-  /** Frees the encoder; it cannot be used after. */
-  readonly drop: () => void
-}
-
-const { Encoder } = createRequire(import.meta.url)("@evan/opus/wasm/index.js") as {
-  readonly Encoder: new(options: {
-    readonly channels: 1
-    readonly sample_rate: number
-    readonly application: "audio" | "voip"
-  }) => OpusEncoder
-}
-
-/** Requests of `opus_encoder_ctl`, from opus_defines.h. */
-const setBitrate = 4002
-const setComplexity = 4010
-const setSignal = 4024
-const signalVoice = 3001
-const getLookahead = 4027
-
-/** Half of libopus's range: twice as fast as 10, and no listener tells them apart at these bit rates. */
-const complexity = 5
-const bitrateBps: Partial<Record<SampleRate, number>> = { 8000: 24_000, 16000: 32_000, 24000: 48_000, 48000: 64_000 }
+import { openOpus, packetsPerSecond } from "./OpusEncoder.ts"
 
 /** Granule positions and pre-skip count at this rate whatever the input's (RFC 7845 §4). Hz. */
 const granuleRate = 48_000
-const packetsPerSecond = 50
 const packetGranules = granuleRate / packetsPerSecond
 const singlePackets = 25
 const packetsPerPage = 5
 
 export const makeOpus: MakeCodec = (sampleRate, sink, declared) => {
-  const bitrate = bitrateBps[sampleRate]
-  if (bitrate === undefined) throw new RangeError(`Opus does not code ${sampleRate} Hz`)
-  const encoder = new Encoder({ channels: 1, sample_rate: sampleRate, application: "audio" })
-  encoder.ctl(setBitrate, bitrate)
-  encoder.ctl(setComplexity, complexity)
-  encoder.ctl(setSignal, signalVoice)
+  const { encoder, lookahead } = openOpus(sampleRate)
   const granulesPerSample = granuleRate / sampleRate
-  const preSkip = encoder.ctl(getLookahead) * granulesPerSample
+  const preSkip = lookahead * granulesPerSample
 
   const frame = new Int16Array(sampleRate / packetsPerSecond)
   let filled = 0

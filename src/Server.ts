@@ -1,6 +1,6 @@
 /** The composition root of `serve`: every layer named once, what is outside at the top, the surfaces at the bottom. */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import { Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { join } from "node:path"
 import type { Settings } from "./Config.ts"
 import * as Http from "./http/Http.ts"
@@ -43,6 +43,7 @@ import { VoiceRepo } from "./services/VoiceRepo.ts"
 import { VoiceWarming } from "./services/VoiceWarming.ts"
 import { VoiceWarmRegistry } from "./services/VoiceWarmRegistry.ts"
 import { GrpcServer } from "./stream/GrpcServer.ts"
+import { StreamService } from "./stream/StreamService.ts"
 
 /** The node program of this very installation, ended by its standard input. */
 const nodeCommand = [
@@ -54,6 +55,11 @@ const nodeCommand = [
   "--listen",
   "127.0.0.1:0"
 ] as const
+
+/** Live sessions hold their connections for as long as they like: they are asked to come to an end before the surfaces wait. */
+const Leave = Layer.effectDiscard(
+  Effect.flatMap(StreamService, ({ drain }) => Effect.addFinalizer(() => drain))
+)
 
 export const layer = (settings: Settings) => {
   const Outside = Layer.mergeAll(
@@ -128,7 +134,9 @@ export const layer = (settings: Settings) => {
 
   // Provided from the bottom up: what is provided later is built earlier and closed later, so that the surface drains
   // while everything that it stands on still works.
-  return Layer.merge(Http.layer(settings), GrpcServer.layer(settings)).pipe(
+  return Leave.pipe(
+    Layer.provideMerge(Layer.merge(Http.layer(settings), GrpcServer.layer(settings))),
+    Layer.provideMerge(StreamService.layer(settings)),
     Layer.provide(Readiness.layer({ engine: settings.engine })),
     Layer.provide(Intake),
     Layer.provideMerge(AudioEncoder.layer({ workers: settings.encoderWorkers })),

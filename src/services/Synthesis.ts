@@ -69,6 +69,8 @@ export interface SynthesisPlan {
 
 export interface Speech {
   readonly plan: SynthesisPlan
+  /** Who speaks now: another than planned once it was taken over from. */
+  readonly backend: () => Backend
   /** To be run once. Its first chunk is already here. */
   readonly audio: Stream.Stream<PcmChunk, DispatchRefusal>
   /**

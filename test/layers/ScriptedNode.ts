@@ -26,6 +26,17 @@ export const spoken = Buffer.from(
   Int16Array.from({ length: (messageBytes * messages) / 2 }, (_, i) => (i % 30000) + 1).buffer
 )
 
+/** ms that a UTF-16 unit takes to say. */
+export const spelledMillis = 50
+
+/** A text as speech: each unit is so many samples of its own code, and the last 20 ms are silence. */
+export const spell = (text: string): Buffer => {
+  const perUnit = (sampleRate * spelledMillis) / 1000
+  const samples = new Int16Array(text.length * perUnit + sampleRate / 50)
+  for (let i = 0; i < text.length; i++) samples.fill(text.charCodeAt(i), i * perUnit, (i + 1) * perUnit)
+  return Buffer.from(samples.buffer)
+}
+
 const header = (call: Call, ignoredParams: Array<string> = []) =>
   call.write({
     event: {
@@ -57,6 +68,27 @@ const scripts: Record<string, (call: Call) => void> = {
     header(call, call.request.params?.seed === undefined ? [] : ["seed"])
     for (let i = 0; i < messages; i++) audio(call, piece(i))
     done(call)
+  },
+  /** What was asked, in a voice that anybody can check; see `spell`. */
+  spell: (call) => {
+    header(call)
+    const pcm = spell(call.request.text)
+    for (let i = 0; i < pcm.length; i += messageBytes) audio(call, pcm.subarray(i, i + messageBytes))
+    done(call)
+  },
+  /** The same with word times, and nothing after the third message until it is cancelled. */
+  halting: (call) => {
+    header(call)
+    const words = [...call.request.text.matchAll(/\S+/gu)].map((match) => ({
+      text: match[0],
+      startMs: match.index * spelledMillis,
+      endMs: (match.index + match[0].length) * spelledMillis
+    }))
+    call.write({ event: { $case: "words", value: { words } } })
+    const pcm = spell(call.request.text)
+    for (let i = 0; i < Math.min(pcm.length, 3 * messageBytes); i += messageBytes) {
+      audio(call, pcm.subarray(i, i + messageBytes))
+    }
   },
   words: (call) => {
     header(call)

@@ -22,8 +22,7 @@ export interface LiveOptions {
 export interface LiveEncoding {
   /**
    * s16le PCM, some thousand samples at most → what is settled by now: whole Opus packets, or whole samples in one piece;
-   * perhaps nothing. PCM at its own rate comes back as the view that it was. One call at a time; one that was interrupted is
-   * the last.
+   * perhaps nothing. What comes out is not touched again. One call at a time; one that was interrupted is the last.
    */
   readonly push: (pcm: Uint8Array) => Effect.Effect<ReadonlyArray<Uint8Array>>
   /** Everything up to the last sample that was pushed. Opus fills its packet with silence. */
@@ -40,7 +39,8 @@ export const openLive = (
   const inline = inlineEncoding(options)
   if (inline !== undefined) {
     return Effect.succeed({
-      push: (pcm) => Effect.succeed(inline.encode([pcm])),
+      // Speech lies in buffers that are used again; a session keeps what it sent.
+      push: (pcm) => Effect.sync(() => inline.encode([codec === "pcm" ? pcm.slice() : pcm])),
       settle: Effect.succeed(nothing)
     })
   }

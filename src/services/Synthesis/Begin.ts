@@ -119,7 +119,11 @@ export const make = (
       reasons
     }
     const metered = meter(heard, facts)
-    return { plan, audio: request.wordTimes ? withWordTimes(metered, text, facts) : metered }
+    return {
+      plan,
+      backend: () => facts.backend!,
+      audio: request.wordTimes ? withWordTimes(metered, text, facts) : metered
+    }
   })
 
   return { begin, decided }

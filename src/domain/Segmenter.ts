@@ -31,8 +31,8 @@ export interface Segment {
   readonly end: number
   readonly pause: Pause
   /**
-   * False: no letter, digit or symbol that may have a name. Such text goes with what follows; alone it comes only at a flush,
-   * or when there is more of it than fits.
+   * False: no letter, digit or symbol that may have a name. Such text goes with what follows; alone it comes only at a flush, or
+   * when the two do not fit.
    */
   readonly sayable: boolean
 }
@@ -82,6 +82,10 @@ const mayBeMarker = /^[^\S\n]{0,8}(?:\p{Nd}{1,3}|#{1,6}|[a-z])?$/u
 const clauseAtSpace = /(?:[,;:\u060c\u061b\u2014)]["'”’»]?|\s[-–])\s$/u
 const goesOnAfterQuote = /[とっ]/u
 
+const weightOf = (kind: number) => (kind & C.Wide) !== 0 ? wideLetters : (kind & (C.Letter | C.Digit)) !== 0 ? 1 : 0
+const isSayable = (text: string) => [...text].some((char) => (C.classOf(char) & C.Sayable) !== 0)
+const lettersIn = (text: string) => [...text].reduce((sum, char) => sum + weightOf(C.classOf(char)), 0)
+
 export const make = (language: string, options: Options = {}): Segmenter => {
   const { firstClause = firstClauseDefault, longest = longestDefault, shortest = shortestDefault } = options
   const rules = rulesOf(language)
@@ -102,6 +106,10 @@ export const make = (language: string, options: Options = {}): Segmenter => {
   let ending: Ending | "strong" | "final" = "never"
   /** A quote or bracket was closed after the mark. */
   let closed = false
+  /** In the number of a note: "known.[1] It". */
+  let noted = false
+  /** Within 《》. */
+  let title = false
   /** A tag or pictogram stood where white space would. */
   let gapped = false
   let wordAt = 0
@@ -116,6 +124,7 @@ export const make = (language: string, options: Options = {}): Segmenter => {
   let marker: string | undefined = ""
   /** Code points since `<`. */
   let tag = 0
+  let inValue = false
   let quoted = false
   let guillemets = false
 
@@ -141,7 +150,7 @@ export const make = (language: string, options: Options = {}): Segmenter => {
   const begin = () => {
     start += length
     first = true
-    quoted = guillemets = false
+    quoted = guillemets = title = false
     clear(true)
   }
 
@@ -151,11 +160,11 @@ export const make = (language: string, options: Options = {}): Segmenter => {
     const given = text.slice(0, at)
     let end = start + length
     for (const _ of rest) end--
-    const said = rest === "" ? sayable : [...given].some((char) => (C.classOf(char) & C.Sayable) !== 0)
+    const said = rest === "" ? sayable : isSayable(given)
     out.push({ text: given, start, end, pause, sayable: said })
     start = end
     if (said) first = false
-    if (pause === "paragraph") quoted = guillemets = false
+    if (pause === "paragraph") quoted = guillemets = title = false
     clear(given.endsWith("\n"))
     for (const char of rest) step(char)
   }
@@ -163,14 +172,19 @@ export const make = (language: string, options: Options = {}): Segmenter => {
   /** Ends a sentence at `at` code units, if there is enough of it. */
   const cutSentence = (at = text.length, pause: Pause = "sentence") => {
     state = "text"
-    if (sayable && (first || pause === "paragraph" || letters >= shortest)) cut(at, pause)
+    const [said, enough] = at === text.length
+      ? [sayable, letters]
+      : [isSayable(text.slice(0, at)), lettersIn(text.slice(0, at))]
+    if (said && (first || pause === "paragraph" || enough >= shortest)) cut(at, pause)
   }
 
   const step = (char: string) => {
     const kind = C.classOf(char)
     if (length >= longest) makeRoom(char)
     if (tag > 0 && inTag(char)) return
-    if (state === "word" && ((kind & (C.Letter | C.Extend)) === 0 || text.length - wordAt >= starterLongest)) endWord()
+    if (state === "word" && ((kind & (C.Letter | C.Extend)) === 0 || text.length - wordAt >= starterLongest)) {
+      endWord(char)
+    }
     if ((kind & C.Space) === 0) before(char, kind)
     append(char)
     if ((kind & C.Newline) !== 0) newline(char)
@@ -193,17 +207,19 @@ export const make = (language: string, options: Options = {}): Segmenter => {
 
   /** Whether `char` is part of a tag. One that turns out to be none was text. */
   const inTag = (char: string): boolean => {
+    if (tag > 1 && (char === "\"" || char === "'")) inValue = !inValue
     const goesOn = tag === 1
       ? /[a-z/!]/iu.test(char)
-      : tag < tagLongest && char !== "<" && (tag > 2 || /[a-z0-9\s/>:!-]/iu.test(char))
+      : tag < tagLongest && (inValue || (tag === 2 ? /[a-z0-9\s/>:!-]/iu : /[\p{L}\p{N}\s/>:;=&#%_"'-]/u).test(char))
     if (!goesOn) {
       tag = 0
+      inValue = false
       sayable = true
       state = "text"
       return false
     }
     append(char)
-    tag = char === ">" ? 0 : tag + 1
+    tag = char === ">" && !inValue ? 0 : tag + 1
     if (tag === 0 && state === "mark") gapped = true
     last = 0
     return true
@@ -225,7 +241,8 @@ export const make = (language: string, options: Options = {}): Segmenter => {
   }
 
   const afterMark = (char: string, kind: number) => {
-    if ((kind & (C.Stop | C.Ellipsis)) !== 0) {
+    if (char === "[" || (noted && (kind & C.Digit) !== 0)) noted = true
+    else if ((kind & (C.Stop | C.Ellipsis)) !== 0) {
       if (ending !== "strong" && ending !== "final") ending = "ellipsis"
     } else if ((kind & C.Strong) !== 0) ending = "strong"
     else if ((kind & C.Final) !== 0) ending = "final"
@@ -234,10 +251,12 @@ export const make = (language: string, options: Options = {}): Segmenter => {
     else if (char === "<") tag = 1
     else if (gapped) afterGap(char, kind)
     else if (ending === "final") {
-      if (closed && (goesOnAfterQuote.test(char) || (kind & (C.Clause | C.Lower)) !== 0)) state = "text"
+      if ((kind & C.Digit) !== 0 && text.endsWith("．")) state = "text"
+      else if (closed && (goesOnAfterQuote.test(char) || (kind & (C.Clause | C.Lower)) !== 0)) state = "text"
       else cutSentence()
-    } else if ((kind & C.Wide) !== 0 && ending !== "ellipsis" && ending !== "never") cutSentence()
-    else state = "text"
+    } else if ((kind & C.Wide) !== 0 && (ending === "strong" || ending === "surely" || ending === "likely")) {
+      cutSentence()
+    } else state = "text"
   }
 
   /** After a full-width mark only what must close does: an opening quote begins the next sentence there. */
@@ -276,8 +295,9 @@ export const make = (language: string, options: Options = {}): Segmenter => {
     return ending !== "never" && ending !== "starter"
   }
 
-  const endWord = () => {
-    if (rules.starters.has(text.slice(wordAt).toLowerCase())) cutSentence(wordAt)
+  /** "A. I. Smith" has no word "I". */
+  const endWord = (next: string) => {
+    if (next !== "." && rules.starters.has(text.slice(wordAt).toLowerCase())) cutSentence(wordAt)
     state = "text"
   }
 
@@ -319,13 +339,14 @@ export const make = (language: string, options: Options = {}): Segmenter => {
       if (char === "<") tag = 1
       else {
         sayable = true
-        if ((kind & (C.Letter | C.Digit)) !== 0) letters += (kind & C.Wide) !== 0 ? wideLetters : 1
+        letters += weightOf(kind)
       }
     }
     if (char === "\"") quoted = !quoted
     else if ((kind & C.Guillemet) !== 0) guillemets = !guillemets
+    else if ((kind & C.Wide) === 0 && (char === "《" || char === "》")) title = char === "《"
     if (state === "text" && (kind & anyMark) !== 0) begins(kind)
-    else if (state === "text" && rules.greek && (char === ";" || char === "\u037e")) begins(C.Strong)
+    else if (state === "text" && rules.marks.includes(char)) begins(C.Strong)
     if (marker !== undefined) {
       marker += char
       if (!isMarker.test(marker) && !mayBeMarker.test(marker)) marker = undefined
@@ -334,8 +355,9 @@ export const make = (language: string, options: Options = {}): Segmenter => {
 
   const begins = (kind: number) => {
     state = "mark"
-    closed = gapped = false
-    if ((kind & C.Final) !== 0) ending = "final"
+    closed = gapped = noted = false
+    if (title) state = "text"
+    else if ((kind & C.Final) !== 0) ending = "final"
     else if ((kind & C.Strong) !== 0) ending = endingOf(text.slice(-41, -1), rules) === "never" ? "likely" : "strong"
     else if ((kind & C.Ellipsis) !== 0) ending = "ellipsis"
     else ending = marker !== undefined && isMarker.test(`${marker}.`) ? "never" : endingOf(text.slice(-41, -1), rules)
@@ -351,7 +373,7 @@ export const make = (language: string, options: Options = {}): Segmenter => {
     flush: () => {
       if (half !== "") step(half)
       half = ""
-      if (state === "word") endWord()
+      if (state === "word") endWord("")
       if (text !== "") cut(text.length, "sentence")
       begin()
       return taken()

@@ -44,6 +44,20 @@ const accuracy = () => {
     print(kind, row)
   }
   print("all", totals)
+  const unsettled = cases.filter(([, language, text]) => takesBack(language, textOf(text))).length
+  console.log(`sentencex over a growing text takes cuts back in ${unsettled} of ${cases.length}`)
+}
+
+/** Whether sentencex, given ever more of a text, ends a sentence where it does not in the end; its last one may be open. */
+const takesBack = (language: string, text: string): boolean => {
+  const ends = (part: string) => {
+    let end = 0
+    return segment(language, part).map((sentence) => end += sentence.length)
+  }
+  const settled = new Set(ends(text))
+  return Array.from(text, (_, at) => ends(text.slice(0, at)).slice(0, -1)).some((found) =>
+    found.some((end) => !settled.has(end))
+  )
 }
 
 const print = (name: string, [texts, ours, theirs]: ReadonlyArray<number>) =>

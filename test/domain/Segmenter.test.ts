@@ -46,38 +46,18 @@ describe("however a text is divided, its segments are the same", () => {
     }
   })
 
+  const characters =
+    " .!?\"'()[]<>/«»„“”。！？」「，、—-…:;,*_#1234567890\n\r\t\u00a0\u200d\ufe0f\u0301aAbIzéßЖд中あ한ไกאبक।؟។"
   const hostile = [
-    ..." .!?\"'()[]<>/«»„“”。！？」「，、—-…:;,*_#1234567890\n\r\t\u00a0\u200d\ufe0f\u0301",
-    ..."aAbIzéßЖд中あ한ไกאبक।؟។",
-    ...["\ud83d", "\ude00", "👩‍👩‍👧", "🇩🇪", "1️⃣", "👍🏽"],
-    ...[
-      "Dr.",
-      "e.g.",
-      "U.S.",
-      "3.14",
-      "z. B.",
-      "Nr.",
-      "etc.",
-      "The ",
-      "Der ",
-      "http://a.b/?c=d.",
-      "<p>",
-      "</p>",
-      "<b a='.'>"
-    ],
-    ...[
-      "\n\n",
-      "\n- ",
-      "\n1. ",
-      "\n# ",
-      ". ",
-      "! ",
-      "... ",
-      "wordword ",
-      "Sentence here. ",
-      "中文中文中文",
-      "a".repeat(30)
-    ]
+    ...characters,
+    "\ud83d",
+    "\ude00",
+    "👩‍👩‍👧",
+    "🇩🇪",
+    "1️⃣",
+    "👍🏽",
+    ...("Dr. |e.g.|U.S.|3.14|z. B.|Nr.|etc.|The |Der |http://a.b/?c=d.|<p>|</p>|<b a='.'>|\n\n|\n- |\n1. |\n# |. |! |... |" +
+      "wordword |Sentence here. |中文中文中文|aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa").split("|")
   ]
   const Text = Schema.Array(Schema.Literals(hostile)).check(Schema.isMaxLength(80))
   const Sizes = Schema.NonEmptyArray(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 9 })))
@@ -179,6 +159,12 @@ describe("later segments", () => {
       "Hi. ¦I am over here. Yes. ¦It was a long way. ¦No.\n\n¦That was all of it."
     )
   })
+
+  it("are lines of a list, however short", () =>
+    assert.equal(
+      marked(segmentsOf("We need:\n- Milk\n- Eggs\n\nThat is it.")),
+      "We need:\n¦- Milk\n¦- Eggs\n\n¦That is it."
+    ))
 
   it("say what the listener hears after them", () => {
     const pauses = segmentsOf("In the early morning, we left the house. Then we came.\n\nThe end.").map(({ pause }) =>

@@ -197,11 +197,13 @@ export type Ending = "surely" | "likely" | "capital" | "starter" | "number" | "e
 const lastWord = /(?:(?<![\p{L}\p{M}\p{N}])\p{L}\p{M}*\.\s)*[\p{L}\p{M}\p{N}.'’°º№-]*$/u
 /** So many letters make an abbreviation that is not listed unlikely. */
 const longWordLetters = 5
+/** Marks of direction among them. */
+const invisible = /\p{Cf}/gu
 const wide = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}]/u
 
 /** `before`: at least the last 40 code units before the full stop. */
 export const endingOf = (before: string, { ending, never, ordinals, unsure }: Rules): Ending => {
-  const word = lastWord.exec(before.slice(-40))![0]
+  const word = lastWord.exec(before.slice(-40).replace(invisible, ""))![0]
   const key = word.toLowerCase().replace(/\s/gu, "").replace(/^.*['’]|^-+/u, "")
   if (key === "") return "likely"
   if (never.has(key)) return "never"

@@ -17,7 +17,9 @@
  */
 import * as C from "./Segmenter/Characters.ts"
 import { type Ending, endingOf, rulesOf } from "./Segmenter/Languages.ts"
+import { Line } from "./Segmenter/Line.ts"
 import { lastClauseEnd, lastWordEnd } from "./Segmenter/LongText.ts"
+import { Tag } from "./Segmenter/Tag.ts"
 
 /** What the listener hears after a segment. */
 export type Pause = "clause" | "sentence" | "paragraph"
@@ -31,8 +33,8 @@ export interface Segment {
   readonly end: number
   readonly pause: Pause
   /**
-   * False: no letter, digit or symbol that may have a name. Such text goes with what follows; alone it comes only at a flush,
-   * or when there is more of it than fits.
+   * False: no letter, digit or symbol that may have a name. Such text goes with what follows; alone it comes only at a flush, or
+   * when the two do not fit.
    */
   readonly sayable: boolean
 }
@@ -65,8 +67,6 @@ const firstClauseDefault = 16
 const shortestDefault = 12
 /** Letters from which a space ends a segment of Thai or Lao. */
 const spacedClause = 60
-/** Code points; a tag that is longer is none. */
-const tagLongest = 200
 /** Code points; longer words begin sentences no more often than others. */
 const starterLongest = 12
 /** A letter of these scripts counts as so many. */
@@ -77,10 +77,12 @@ const anyMark = C.Stop | C.Strong | C.Ellipsis | C.Final
 /** `text`: nothing to decide. `mark`: right after a mark; `gap`: white space since; `word`: in the word after it. */
 type State = "text" | "mark" | "gap" | "word"
 
-const isMarker = /^[^\S\n]{0,8}(?:[-*+•‣◦·–]|\p{Nd}{1,3}[.)]|#{1,6}|[a-z]\))$/u
-const mayBeMarker = /^[^\S\n]{0,8}(?:\p{Nd}{1,3}|#{1,6}|[a-z])?$/u
 const clauseAtSpace = /(?:[,;:\u060c\u061b\u2014)]["'”’»]?|\s[-–])\s$/u
 const goesOnAfterQuote = /[とっ]/u
+
+const weightOf = (kind: number) => (kind & C.Wide) !== 0 ? wideLetters : (kind & (C.Letter | C.Digit)) !== 0 ? 1 : 0
+const isSayable = (text: string) => [...text].some((char) => (C.classOf(char) & C.Sayable) !== 0)
+const lettersIn = (text: string) => [...text].reduce((sum, char) => sum + weightOf(C.classOf(char)), 0)
 
 export const make = (language: string, options: Options = {}): Segmenter => {
   const { firstClause = firstClauseDefault, longest = longestDefault, shortest = shortestDefault } = options
@@ -102,46 +104,34 @@ export const make = (language: string, options: Options = {}): Segmenter => {
   let ending: Ending | "strong" | "final" = "never"
   /** A quote or bracket was closed after the mark. */
   let closed = false
+  /** In the number of a note: "known.[1] It". */
+  let noted = false
+  /** Within 《》. */
+  let title = false
   /** A tag or pictogram stood where white space would. */
   let gapped = false
   let wordAt = 0
 
-  /** Line breaks in the white space before. */
-  let newlines = 0
-  let indented = false
-  /** In a line that is a heading or an item of a list. */
-  let item = false
-  let lineAt = 0
-  /** The beginning of this line while it may be the mark of a list. */
-  let marker: string | undefined = ""
-  /** Code points since `<`. */
-  let tag = 0
+  const line = new Line()
+  const tag = new Tag()
   let quoted = false
   let guillemets = false
 
   const clear = (atLineStart: boolean) => {
     text = ""
-    length =
-      letters =
-      last =
-      tag =
-      newlines =
-      lineAt =
-        0
-    sayable =
-      closed =
-      gapped =
-      indented =
-      item =
-        false
+    length = 0
+    letters = 0
+    last = 0
+    sayable = false
     state = "text"
-    marker = atLineStart ? "" : undefined
+    line.clear(atLineStart)
+    tag.clear()
   }
 
   const begin = () => {
     start += length
     first = true
-    quoted = guillemets = false
+    quoted = guillemets = title = false
     clear(true)
   }
 
@@ -151,26 +141,30 @@ export const make = (language: string, options: Options = {}): Segmenter => {
     const given = text.slice(0, at)
     let end = start + length
     for (const _ of rest) end--
-    const said = rest === "" ? sayable : [...given].some((char) => (C.classOf(char) & C.Sayable) !== 0)
+    const said = rest === "" ? sayable : isSayable(given)
     out.push({ text: given, start, end, pause, sayable: said })
     start = end
     if (said) first = false
-    if (pause === "paragraph") quoted = guillemets = false
+    if (pause === "paragraph") quoted = guillemets = title = false
     clear(given.endsWith("\n"))
     for (const char of rest) step(char)
   }
 
-  /** Ends a sentence at `at` code units, if there is enough of it. */
-  const cutSentence = (at = text.length, pause: Pause = "sentence") => {
+  /** Ends a sentence at `at` code units, if there is enough of it; a line of a list is enough. */
+  const cutSentence = (at = text.length, pause: Pause = "sentence", enough = first || pause === "paragraph") => {
     state = "text"
-    if (sayable && (first || pause === "paragraph" || letters >= shortest)) cut(at, pause)
+    const whole = at === text.length
+    if (!(whole ? sayable : isSayable(text.slice(0, at)))) return
+    if (enough || (whole ? letters : lettersIn(text.slice(0, at))) >= shortest) cut(at, pause)
   }
 
   const step = (char: string) => {
     const kind = C.classOf(char)
     if (length >= longest) makeRoom(char)
-    if (tag > 0 && inTag(char)) return
-    if (state === "word" && ((kind & (C.Letter | C.Extend)) === 0 || text.length - wordAt >= starterLongest)) endWord()
+    if (tag.open && inTag(char)) return
+    if (state === "word" && ((kind & (C.Letter | C.Extend)) === 0 || text.length - wordAt >= starterLongest)) {
+      endWord(char)
+    }
     if ((kind & C.Space) === 0) before(char, kind)
     append(char)
     if ((kind & C.Newline) !== 0) newline(char)
@@ -193,18 +187,14 @@ export const make = (language: string, options: Options = {}): Segmenter => {
 
   /** Whether `char` is part of a tag. One that turns out to be none was text. */
   const inTag = (char: string): boolean => {
-    const goesOn = tag === 1
-      ? /[a-z/!]/iu.test(char)
-      : tag < tagLongest && char !== "<" && (tag > 2 || /[a-z0-9\s/>:!-]/iu.test(char))
-    if (!goesOn) {
-      tag = 0
+    const part = tag.take(char)
+    if (part === "none") {
       sayable = true
       state = "text"
       return false
     }
     append(char)
-    tag = char === ">" ? 0 : tag + 1
-    if (tag === 0 && state === "mark") gapped = true
+    if (part === "end" && state === "mark") gapped = true
     last = 0
     return true
   }
@@ -212,10 +202,7 @@ export const make = (language: string, options: Options = {}): Segmenter => {
   /** Decides on what came before `char`, which is no white space. */
   const before = (char: string, kind: number) => {
     if ((kind & C.Extend) !== 0) return
-    if (newlines === 1 && item && !indented) {
-      item = false
-      if (state === "text" || ending === "never") return cutSentence()
-    }
+    if (line.endsItem() && (state === "text" || ending === "never")) return cutSentence(text.length, "sentence", true)
     if (state === "mark") afterMark(char, kind)
     else if (state === "gap") afterGap(char, kind)
     else if (
@@ -225,19 +212,22 @@ export const make = (language: string, options: Options = {}): Segmenter => {
   }
 
   const afterMark = (char: string, kind: number) => {
-    if ((kind & (C.Stop | C.Ellipsis)) !== 0) {
+    if (char === "[" || (noted && (kind & C.Digit) !== 0)) noted = true
+    else if ((kind & (C.Stop | C.Ellipsis)) !== 0) {
       if (ending !== "strong" && ending !== "final") ending = "ellipsis"
     } else if ((kind & C.Strong) !== 0) ending = "strong"
     else if ((kind & C.Final) !== 0) ending = "final"
     else if (closes(char, kind)) closed = true
     else if ((kind & C.Picto) !== 0) gapped = true
-    else if (char === "<") tag = 1
+    else if (char === "<") tag.begin()
     else if (gapped) afterGap(char, kind)
     else if (ending === "final") {
-      if (closed && (goesOnAfterQuote.test(char) || (kind & (C.Clause | C.Lower)) !== 0)) state = "text"
+      if ((kind & C.Digit) !== 0 && text.endsWith("．")) state = "text"
+      else if (closed && (goesOnAfterQuote.test(char) || (kind & (C.Clause | C.Lower)) !== 0)) state = "text"
       else cutSentence()
-    } else if ((kind & C.Wide) !== 0 && ending !== "ellipsis" && ending !== "never") cutSentence()
-    else state = "text"
+    } else if ((kind & C.Wide) !== 0 && (ending === "strong" || ending === "surely" || ending === "likely")) {
+      cutSentence()
+    } else state = "text"
   }
 
   /** After a full-width mark only what must close does: an opening quote begins the next sentence there. */
@@ -251,7 +241,7 @@ export const make = (language: string, options: Options = {}): Segmenter => {
       return afterMark(char, kind)
     }
     if (char === "<") {
-      tag = 1
+      tag.begin()
       return
     }
     if (guillemets && (kind & C.Guillemet) !== 0) {
@@ -269,41 +259,35 @@ export const make = (language: string, options: Options = {}): Segmenter => {
   /** Whether the sentence ended before white space and something of this kind. */
   const ends = (kind: number): boolean => {
     if ((kind & C.Clause) !== 0) return false
-    if ((kind & C.Lower) !== 0) return newlines > 0 && ending === "strong" && !closed
+    if ((kind & C.Lower) !== 0) return line.breaks > 0 && ending === "strong" && !closed
     if (ending === "capital") return (kind & (C.Upper | C.Caseless | C.Opener)) !== 0
     if (ending === "ellipsis") return (kind & (C.Upper | C.Opener | C.Digit)) !== 0
     if (ending === "number") return (kind & C.Digit) === 0
     return ending !== "never" && ending !== "starter"
   }
 
-  const endWord = () => {
-    if (rules.starters.has(text.slice(wordAt).toLowerCase())) cutSentence(wordAt)
+  /** "A. I. Smith" has no word "I". */
+  const endWord = (next: string) => {
+    if (next !== "." && rules.starters.has(text.slice(wordAt).toLowerCase())) cutSentence(wordAt)
     state = "text"
   }
 
   const newline = (char: string) => {
-    newlines += char === "\u2029" ? 2 : 1
-    indented = false
-    lineAt = text.length
-    marker = ""
-    if (newlines >= 2) cutSentence(text.length, "paragraph")
+    line.break(text.length, char === "\u2029" ? 2 : 1)
+    if (line.breaks >= 2) cutSentence(text.length, "paragraph")
     else if (state === "mark") state = "gap"
   }
 
   const space = (char: string) => {
-    if (newlines > 0) indented = true
-    if (marker !== undefined && isMarker.test(marker)) {
-      const at = lineAt
-      marker = undefined
-      item = true
+    if (line.space(char)) {
       state = "text"
-      if (at > 0) return cutSentence(at)
-    } else if (marker !== undefined) marker += char
+      if (line.at > 0) return cutSentence(line.at, "sentence", true)
+    }
     if (state === "mark") {
       const surely = ending === "surely" || ending === "strong" || ending === "final"
       if (surely && !closed && !guillemets && !gapped) cutSentence()
       else state = "gap"
-    } else if (state === "text" && newlines === 0) {
+    } else if (state === "text" && line.breaks === 0) {
       const clause = first && letters >= firstClause && clauseAtSpace.test(text.slice(-4))
       if (clause || ((last & C.Spaced) !== 0 && letters >= (first ? firstClause : spacedClause))) {
         cut(text.length, "clause")
@@ -313,32 +297,29 @@ export const make = (language: string, options: Options = {}): Segmenter => {
 
   /** Takes note of `char`, which is no white space: a mark begins a decision. */
   const mark = (char: string, kind: number) => {
-    newlines = 0
-    indented = false
-    if ((kind & C.Sayable) !== 0 && tag === 0) {
-      if (char === "<") tag = 1
+    if ((kind & C.Sayable) !== 0 && !tag.open) {
+      if (char === "<") tag.begin()
       else {
         sayable = true
-        if ((kind & (C.Letter | C.Digit)) !== 0) letters += (kind & C.Wide) !== 0 ? wideLetters : 1
+        letters += weightOf(kind)
       }
     }
     if (char === "\"") quoted = !quoted
     else if ((kind & C.Guillemet) !== 0) guillemets = !guillemets
+    else if (char === "《" || char === "》") title = char === "《"
     if (state === "text" && (kind & anyMark) !== 0) begins(kind)
-    else if (state === "text" && rules.greek && (char === ";" || char === "\u037e")) begins(C.Strong)
-    if (marker !== undefined) {
-      marker += char
-      if (!isMarker.test(marker) && !mayBeMarker.test(marker)) marker = undefined
-    }
+    else if (state === "text" && rules.marks.includes(char)) begins(C.Strong)
+    line.other(char)
   }
 
   const begins = (kind: number) => {
     state = "mark"
-    closed = gapped = false
-    if ((kind & C.Final) !== 0) ending = "final"
+    closed = gapped = noted = false
+    if (title) state = "text"
+    else if ((kind & C.Final) !== 0) ending = "final"
     else if ((kind & C.Strong) !== 0) ending = endingOf(text.slice(-41, -1), rules) === "never" ? "likely" : "strong"
     else if ((kind & C.Ellipsis) !== 0) ending = "ellipsis"
-    else ending = marker !== undefined && isMarker.test(`${marker}.`) ? "never" : endingOf(text.slice(-41, -1), rules)
+    else ending = line.numbers ? "never" : endingOf(text.slice(-41, -1), rules)
   }
 
   return {
@@ -351,7 +332,9 @@ export const make = (language: string, options: Options = {}): Segmenter => {
     flush: () => {
       if (half !== "") step(half)
       half = ""
-      if (state === "word") endWord()
+      if (state === "word") endWord("")
+      // An unfinished tag was none.
+      if (tag.open) sayable = true
       if (text !== "") cut(text.length, "sentence")
       begin()
       return taken()

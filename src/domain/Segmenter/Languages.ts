@@ -16,11 +16,11 @@ export interface Rules {
   readonly starters: ReadonlySet<string>
   /** "3." is "third". */
   readonly ordinals: boolean
-  /** ";" is a question mark. */
-  readonly greek: boolean
+  /** What ends a sentence here and nowhere else: ";" asks in Greek, ":" is the full stop of Armenian. */
+  readonly marks: string
 }
 
-const set = (words = ""): ReadonlySet<string> => new Set(words.split(" "))
+const set = (words: string | undefined): ReadonlySet<string> => new Set(words?.split(" "))
 
 interface Lists {
   readonly never?: string
@@ -28,6 +28,7 @@ interface Lists {
   readonly unsure?: string
   readonly starters?: string
   readonly ordinals?: true
+  readonly marks?: string
 }
 
 const lists: Record<string, Lists> = {
@@ -115,8 +116,9 @@ const lists: Record<string, Lists> = {
       "он она оно они мы вы я ты это этот эта эти тот та в во на с со к по за из от до для при но и а или если когда " +
       "как потом затем тогда теперь сейчас сегодня вчера завтра не нет да что кто где почему его её их"
   },
+  bg: { never: "г гр ул бул пл проф д-р инж им напр т.е т.нар др", ending: "др и.т.н", unsure: "стр ч с" },
   uk: {
-    never: "р рр вул м буд кв проф акад доц ім див напр тис млн млрд грн т.зв т",
+    never: "р рр вул м буд журн чл стор вид кв проф акад доц ім див напр тис млн млрд грн т.зв т",
     ending: "ін т.д т.п",
     unsure: "мал с ст"
   },
@@ -130,7 +132,7 @@ const lists: Record<string, Lists> = {
     ordinals: true
   },
   cs: {
-    never: "p pí dr ing mgr mudr judr prof doc např tzv tj tzn resp mj sv ul nám",
+    never: "p pí dr ing mgr mudr judr prof doc např napr tzv tj tzn resp mj sv ul nám",
     ending: "atd apod",
     unsure: "č s str obr",
     ordinals: true
@@ -153,7 +155,7 @@ const lists: Record<string, Lists> = {
     unsure: "nr s kap",
     ordinals: true
   },
-  fi: { never: "esim ts ns mm tri prof ent n v klo nk os", ending: "jne yms ym", unsure: "nro s", ordinals: true },
+  fi: { never: "dr esim ts ns mm tri prof ent n v klo nk os", ending: "jne yms ym", unsure: "nro s", ordinals: true },
   hu: { never: "dr prof pl ún kb ifj özv id ill vö", ending: "stb", unsure: "sz o", ordinals: true },
   tr: {
     never: "dr prof doç av sn alb yrd örn bkz öğr müh",
@@ -162,19 +164,20 @@ const lists: Record<string, Lists> = {
     ordinals: true
   },
   ro: { never: "dl dna d-l d-na dr prof ing str nr ex aprox", ending: "etc", unsure: "art pag" },
-  el: { never: "κ κκ δρ καθ π.χ δηλ βλ", ending: "κ.λπ κλπ κ.ά κτλ", unsure: "αρ σελ" },
+  el: { never: "κ κκ δρ καθ π.χ δηλ βλ", ending: "κ.λπ κλπ κ.ά κτλ", unsure: "αρ σελ", marks: ";\u037e" },
+  hy: { marks: ":" },
   ar: { never: "د أ م ص ج هـ", unsure: "" },
   he: { never: "ד גב פרופ עו רח שד", unsure: "עמ מס" },
   hi: { never: "डॉ श्री प्रो सु पं कु रु", unsure: "क्र पृ" }
 }
 
-const rulesFor = ({ ending, never, ordinals, starters, unsure }: Lists, greek: boolean): Rules => ({
+const rulesFor = ({ ending, marks, never, ordinals, starters, unsure }: Lists): Rules => ({
   never: set(never),
   ending: set(ending),
   unsure: set(unsure),
   starters: set(starters),
   ordinals: ordinals === true,
-  greek
+  marks: marks ?? ""
 })
 
 const known = new Map<string, Rules>()
@@ -182,8 +185,8 @@ const known = new Map<string, Rules>()
 /** `language`: BCP 47; by its first part. Without a list of its own a language has those of English. */
 export const rulesOf = (language: string): Rules => {
   const base = language.toLowerCase().split(/[-_]/u)[0]!
-  const name = base === "nb" || base === "nn" ? "no" : base in lists ? base : "en"
-  const found = known.get(name) ?? rulesFor(lists[name]!, name === "el")
+  const name = base === "nb" || base === "nn" ? "no" : base === "sk" ? "cs" : base in lists ? base : "en"
+  const found = known.get(name) ?? rulesFor(lists[name]!)
   known.set(name, found)
   return found
 }
@@ -194,11 +197,13 @@ export type Ending = "surely" | "likely" | "capital" | "starter" | "number" | "e
 const lastWord = /(?:(?<![\p{L}\p{M}\p{N}])\p{L}\p{M}*\.\s)*[\p{L}\p{M}\p{N}.'’°º№-]*$/u
 /** So many letters make an abbreviation that is not listed unlikely. */
 const longWordLetters = 5
+/** Marks of direction among them. */
+const invisible = /\p{Cf}/gu
 const wide = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}]/u
 
 /** `before`: at least the last 40 code units before the full stop. */
 export const endingOf = (before: string, { ending, never, ordinals, unsure }: Rules): Ending => {
-  const word = lastWord.exec(before.slice(-40))![0]
+  const word = lastWord.exec(before.slice(-40).replace(invisible, ""))![0]
   const key = word.toLowerCase().replace(/\s/gu, "").replace(/^.*['’]|^-+/u, "")
   if (key === "") return "likely"
   if (never.has(key)) return "never"

@@ -4,8 +4,8 @@ import { Context, Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import assert from "node:assert/strict"
 import { TenantId, UserId } from "../../src/domain/Ids.ts"
-import { RunningVoices } from "../../src/services/RunningVoices.ts"
 import { VoiceId } from "../../src/domain/Ids.ts"
+import { RunningVoices } from "../../src/services/RunningVoices.ts"
 import { StreamService } from "../../src/stream/StreamService.ts"
 import { spell } from "../layers/ScriptedNode.ts"
 import { idle, TestServer, until } from "../layers/TestServer.ts"
@@ -17,7 +17,9 @@ const usageOf = (tenant: string) =>
   Effect.gen(function*() {
     const { context } = yield* TestServer
     const sql = Context.get(context, SqlClient.SqlClient)
-    return yield* sql<{ backend: string; characters: number; outcome: string; error_code: string | null; audio_ms: number }>`
+    return yield* sql<
+      { backend: string; characters: number; outcome: string; error_code: string | null; audio_ms: number }
+    >`
       SELECT backend, characters, outcome, error_code, audio_ms FROM usage_records WHERE tenant_id = ${tenant} ORDER BY synthesis_id`
   }).pipe(Effect.orDie, Effect.map((rows) => rows.map((row) => ({ ...row }))))
 
@@ -56,14 +58,23 @@ describe("StreamService", () => {
         assert.deepEqual(client.session.ending(), { closeCode: 1000, reason: "" })
         yield* none
         const rows = yield* until(usageOf("whole"), (rows) => rows.length > 0)
-        assert.deepEqual(rows, [{ backend: "A", characters: 78, outcome: "completed", error_code: null, audio_ms: 3960 }])
+        assert.deepEqual(rows, [{
+          backend: "A",
+          characters: 78,
+          outcome: "completed",
+          error_code: null,
+          audio_ms: 3960
+        }])
       }))
 
     it.effect("answers every flush once, an empty one too, and says when there was nothing to speak", () =>
       Effect.gen(function*() {
         const { context } = yield* TestServer
         const client = yield* open(context, "spell")
-        yield* client.send({ type: "flush", id: "empty" }, { type: "text", delta: " \n… !" }, { type: "flush", id: "marks" })
+        yield* client.send({ type: "flush", id: "empty" }, { type: "text", delta: " \n… !" }, {
+          type: "flush",
+          id: "marks"
+        })
         yield* client.send({ type: "text", delta: "Half of a sent" }, { type: "flush" }, { type: "close" })
         yield* got(client, "closed")
         assert.deepEqual(client.frames().map((frame) => frame.type), [
@@ -87,7 +98,10 @@ describe("StreamService", () => {
     it.effect("is interrupted: the engine's call ends, and it says what was heard by the engine's word times", () =>
       Effect.gen(function*() {
         const { context, node } = yield* TestServer
-        const client = yield* open(context, "halting", { timestamps: "word" }, { resumable: false, who: someone("cut") })
+        const client = yield* open(context, "halting", { timestamps: "word" }, {
+          resumable: false,
+          who: someone("cut")
+        })
         yield* client.send({ type: "text", delta: "One two three four five. And" }, { type: "flush", id: "a" })
         yield* until(Effect.sync(() => client.audio().length), (bytes) => bytes === 3 * 4800)
         // The next segment has been begun, too.
@@ -128,7 +142,8 @@ describe("StreamService", () => {
     it.effect("goes on behind the last item that its client has, on another transport", () =>
       Effect.gen(function*() {
         const { context } = yield* TestServer
-        const whole = "A rather long sentence that takes some seconds to be spoken. Another one like it, for good measure. "
+        const whole =
+          "A rather long sentence that takes some seconds to be spoken. Another one like it, for good measure. "
         const client = yield* open(context, "spell", {}, { resumable: true, reads: false })
         yield* client.send({ type: "text", delta: whole }, { type: "flush", id: "x" })
         const items = [...(yield* client.session.take), ...(yield* client.session.take)]
@@ -143,7 +158,9 @@ describe("StreamService", () => {
           const refused = yield* Effect.flip(open(context, "spell", { resume: { ...resume, ...wrong } }))
           assert.equal(refused._tag, "SessionNotFound")
         }
-        const others = yield* Effect.flip(open(context, "spell", { resume }, { resumable: true, who: someone("other") }))
+        const others = yield* Effect.flip(
+          open(context, "spell", { resume }, { resumable: true, who: someone("other") })
+        )
         assert.equal(others._tag, "SessionNotFound")
         const again = yield* open(context, "spell", { resume })
         assert.deepEqual(again.session.ready, client.session.ready)
@@ -151,7 +168,9 @@ describe("StreamService", () => {
         yield* got(again, "closed")
         const all = [...received, ...again.items]
         const audio = Buffer.concat(all.flatMap((item) => item._tag === "audio" ? [item.bytes] : []))
-        const segments = all.flatMap((item) => item._tag === "frame" && item.frame.type === "segment" ? [item.frame] : [])
+        const segments = all.flatMap((item) =>
+          item._tag === "frame" && item.frame.type === "segment" ? [item.frame] : []
+        )
         assert.equal(segments.map(({ text }) => text).join(""), whole)
         assert.deepEqual(audio, Buffer.concat(segments.map(({ text }) => spell(text))))
         yield* none
@@ -201,6 +220,10 @@ describe("StreamService", () => {
         assert.equal(node.written(), written)
         // 30 s at 16 kHz are 960 000 bytes; the rest is what lies between here and the node.
         assert.ok(written - before < 960_000 + 2_500_000, String(written - before))
+        // And on, once it does.
+        yield* client.session.take
+        for (let i = 0; i < 50; i++) yield* client.session.take
+        yield* until(Effect.sync(node.written), (more) => more > written)
         yield* client.drop
         yield* none
       }))

@@ -52,7 +52,7 @@ export const Text = Schema.Struct({
         delta.length > 2 * textBufferMax || codePoints(delta) > textBufferMax
           ? `must be at most ${textBufferMax} code points`
           : undefined,
-      { identifier: "Delta", description: `At most ${textBufferMax} code points` }
+      { description: `At most ${textBufferMax} code points` }
     )
   )
 }).annotate({ description: "Appended to the text verbatim; where a delta is cut never matters." })

@@ -95,7 +95,11 @@ export class Session {
     this.outbox = new Outbox(options.resumable)
     this.tally = { backend: options.ready.backendUsed, spoke: false, segments: 0, characters: 0 }
     this.#segmenter = makeSegmenter(options.speech.language)
-    this.#openedAt = this.#lastFrameAt = this.#lastTakeAt = this.#detachedAt = options.now
+    this.#openedAt =
+      this.#lastFrameAt =
+      this.#lastTakeAt =
+      this.#detachedAt =
+        options.now
   }
 
   get ending(): Ending | undefined {

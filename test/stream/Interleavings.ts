@@ -1,32 +1,21 @@
 /**
  * Any order of what a client does, what an engine does, and what time does to one live session; and what has to hold of what
- * the client was sent. An engine speaks each character as eight samples of its code, so that audio says where it came from.
- * Text is written in the letter of its epoch, so that nothing of an older one can pass for it.
+ * the client was sent. Audio
+ * says which characters it came from (`ScriptedSynthesis`), and text is written in the letter of its epoch, so that nothing of an older one can pass for it.
  */
-import { Cause, Effect, Exit, Layer, Scope, Stream } from "effect"
+import { Cause, Effect, Exit, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import assert from "node:assert/strict"
+import type { Backend } from "../../src/domain/BackendPolicy.ts"
 import { BackendFailed, VoiceNotReady } from "../../src/domain/Failure.ts"
-import { RequestId, SynthesisId, VoiceId } from "../../src/domain/Ids.ts"
+import { RequestId, VoiceId } from "../../src/domain/Ids.ts"
 import { decodeClientFrame } from "../../src/domain/stream/ClientFrame.ts"
 import type { LiveFrame, Open } from "../../src/domain/stream/ClientFrame.ts"
-import { AudioEncoder } from "../../src/services/AudioEncoder.ts"
-import { EncoderThreads } from "../../src/services/AudioEncoder/EncoderThreads.ts"
-import { Synthesis } from "../../src/services/Synthesis.ts"
 import { StreamService } from "../../src/stream/StreamService.ts"
 import type { OutputItem, StreamSession } from "../../src/stream/StreamService.ts"
-import { voice } from "../layers/voices.ts"
+import * as ScriptedSynthesis from "../layers/ScriptedSynthesis.ts"
+import { left, sampleRate, spoken } from "../layers/ScriptedSynthesis.ts"
 import { caller } from "./Client.ts"
-
-/** Hz; a character takes 1 ms. */
-const sampleRate = 8000
-const perCharacter = 8
-
-export const spoken = (text: string): Buffer => {
-  const samples = new Int16Array(text.length * perCharacter)
-  for (let i = 0; i < text.length; i++) samples.fill(text.charCodeAt(i), i * perCharacter, (i + 1) * perCharacter)
-  return Buffer.from(samples.buffer)
-}
 
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). */
 export const randomOf = (seed: number) => () => {
@@ -36,76 +25,32 @@ export const randomOf = (seed: number) => () => {
   return ((t ^ (t >>> 14)) >>> 0) / 4294967296
 }
 
-/** Everything that a session may leave behind. */
-export const left = { calls: 0, sessions: 0 }
+/** An engine whose calls take their time, and break now and then. */
+const engine = (random: () => number, breaks: boolean) => {
+  const wait = Effect.suspend(() => random() < 0.5 ? Effect.void : Effect.sleep(Math.floor(random() * 40)))
+  let backend: Backend = "A"
+  return ScriptedSynthesis.layer((text) => {
+    if (random() < 0.05) backend = backend === "A" ? "B" : "A"
+    const pcm = spoken(text)
+    const pieces: Array<Uint8Array> = []
+    for (let at = 0; at < pcm.length; at += pieces.at(-1)!.length) {
+      pieces.push(pcm.subarray(at, at + 2 * Math.ceil(random() * 300)))
+    }
+    return {
+      backend,
+      pieces,
+      before: Effect.andThen(
+        wait,
+        fails(breaks && random() < 0.03, new BackendFailed({ backend, cause: "asked for" }))
+      ),
+      beforePiece: Effect.suspend(() =>
+        Effect.andThen(wait, fails(breaks && random() < 0.01, new VoiceNotReady({ reason: "asked for" })))
+      )
+    }
+  })
+}
 
-/** An engine in the test's hands: every call takes its time, may break, and counts as open until its scope closes. */
-const engine = (random: () => number, breaks: boolean) =>
-  Layer.succeed(
-    Synthesis,
-    Synthesis.of({
-      speak: () => Effect.die("sessions only"),
-      permit: () => Effect.void,
-      open: () =>
-        Effect.gen(function*() {
-          yield* Effect.acquireRelease(Effect.sync(() => left.sessions++), () => Effect.sync(() => left.sessions--))
-          let backend: "A" | "B" = "A"
-          const wait = Effect.suspend(() => random() < 0.5 ? Effect.void : Effect.sleep(Math.floor(random() * 40)))
-          return {
-            voice: voice(),
-            language: "en",
-            backend,
-            sampleRate: () => sampleRate,
-            onStop: () => {},
-            ended: {},
-            say: (text) =>
-              Effect.gen(function*() {
-                yield* Effect.acquireRelease(Effect.sync(() => left.calls++), () => Effect.sync(() => left.calls--))
-                yield* wait
-                if (breaks && random() < 0.03) return yield* new BackendFailed({ backend, cause: "asked for" })
-                if (random() < 0.05) backend = backend === "A" ? "B" : "A"
-                const by = backend
-                const pcm = spoken(text)
-                const pieces: Array<Buffer> = []
-                for (let at = 0; at < pcm.length;) {
-                  const size = 2 * Math.ceil(random() * 300)
-                  pieces.push(pcm.subarray(at, at + size))
-                  at += size
-                }
-                return {
-                  backend: () => by,
-                  plan: {
-                    synthesisId: SynthesisId.make("syn_test"),
-                    voice: voice(),
-                    backend: by,
-                    nodeId: null,
-                    engine: "test",
-                    model: "test",
-                    sampleRate,
-                    characters: text.length,
-                    ignoredParams: [],
-                    reasons: []
-                  },
-                  audio: Stream.fromIterable(pieces, { chunkSize: 1 }).pipe(
-                    Stream.mapEffect((piece) =>
-                      Effect.andThen(
-                        wait,
-                        breaks && random() < 0.01
-                          ? Effect.fail(new VoiceNotReady({ reason: "asked for" }))
-                          : Effect.succeed({ pcm: new Uint8Array(piece), words: [] })
-                      )
-                    )
-                  )
-                }
-              })
-          }
-        })
-    })
-  )
-
-const encoders = AudioEncoder.layerNoDeps.pipe(
-  Layer.provide(Layer.succeed(EncoderThreads, { open: () => Effect.die("PCM needs none"), held: Effect.succeed([]) }))
-)
+const fails = <E>(fails: boolean, failure: E): Effect.Effect<void, E> => fails ? Effect.fail(failure) : Effect.void
 
 const options = {
   stream: { leadMs: 100, writeMs: 1_000_000, idleMs: 1_000_000, sessionMs: 10_000_000, resumeMs: 30_000 },
@@ -219,7 +164,9 @@ export const interleaving = (seed: number, steps: number) => {
     judge(received, flushes)
     return received.length
   }).pipe(
-    Effect.provide(StreamService.layer(options).pipe(Layer.provide([engine(random, breaks), encoders]))),
+    Effect.provide(
+      StreamService.layer(options).pipe(Layer.provide([engine(random, breaks), ScriptedSynthesis.encoders]))
+    ),
     Effect.catchCause((cause) => Effect.die(new Error(`seed ${seed}`, { cause: Cause.squash(cause) })))
   )
 }

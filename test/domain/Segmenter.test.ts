@@ -236,7 +236,7 @@ describe("a text that is too long to be said at once", () => {
       perCodePoint(10_000)
       // A quadratic one would take 16 times as long for each.
       const short = Math.min(...[1, 2, 3].map(() => perCodePoint(10_000)))
-      assert.ok(perCodePoint(160_000) < 6 * short)
+      assert.ok(Math.min(perCodePoint(160_000), perCodePoint(160_000)) < 6 * short)
     })
   }
 })

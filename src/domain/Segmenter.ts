@@ -16,9 +16,10 @@
  * - a clause of the first segment: 2, the mark and a space; `，` and `—`: 2, the mark and what comes next.
  */
 import * as C from "./Segmenter/Characters.ts"
-import { type Ending, endingOf, rulesOf } from "./Segmenter/Languages.ts"
+import { rulesOf } from "./Segmenter/Languages.ts"
 import { Line } from "./Segmenter/Line.ts"
 import { lastClauseEnd, lastWordEnd } from "./Segmenter/LongText.ts"
+import { SentenceEnd } from "./Segmenter/SentenceEnd.ts"
 import { Tag } from "./Segmenter/Tag.ts"
 
 /** What the listener hears after a segment. */
@@ -67,18 +68,10 @@ const firstClauseDefault = 16
 const shortestDefault = 12
 /** Letters from which a space ends a segment of Thai or Lao. */
 const spacedClause = 60
-/** Code points; longer words begin sentences no more often than others. */
-const starterLongest = 12
 /** A letter of these scripts counts as so many. */
 const wideLetters = 3
 
-const anyMark = C.Stop | C.Strong | C.Ellipsis | C.Final
-
-/** `text`: nothing to decide. `mark`: right after a mark; `gap`: white space since; `word`: in the word after it. */
-type State = "text" | "mark" | "gap" | "word"
-
 const clauseAtSpace = /(?:[,;:\u060c\u061b\u2014)]["'”’»]?|\s[-–])\s$/u
-const goesOnAfterQuote = /[とっ]/u
 
 const weightOf = (kind: number) => (kind & C.Wide) !== 0 ? wideLetters : (kind & (C.Letter | C.Digit)) !== 0 ? 1 : 0
 const isSayable = (text: string) => [...text].some((char) => (C.classOf(char) & C.Sayable) !== 0)
@@ -86,7 +79,6 @@ const lettersIn = (text: string) => [...text].reduce((sum, char) => sum + weight
 
 export const make = (language: string, options: Options = {}): Segmenter => {
   const { firstClause = firstClauseDefault, longest = longestDefault, shortest = shortestDefault } = options
-  const rules = rulesOf(language)
   let out: Array<Segment> = []
   /** Half of a surrogate pair whose other half may be in the next delta. */
   let half = ""
@@ -100,22 +92,9 @@ export const make = (language: string, options: Options = {}): Segmenter => {
   let sayable = false
   let last = 0
 
-  let state: State = "text"
-  let ending: Ending | "strong" | "final" = "never"
-  /** A quote or bracket was closed after the mark. */
-  let closed = false
-  /** In the number of a note: "known.[1] It". */
-  let noted = false
-  /** Within 《》. */
-  let title = false
-  /** A tag or pictogram stood where white space would. */
-  let gapped = false
-  let wordAt = 0
-
+  const sentence = new SentenceEnd(rulesOf(language))
   const line = new Line()
   const tag = new Tag()
-  let quoted = false
-  let guillemets = false
 
   const clear = (atLineStart: boolean) => {
     text = ""
@@ -123,7 +102,7 @@ export const make = (language: string, options: Options = {}): Segmenter => {
     letters = 0
     last = 0
     sayable = false
-    state = "text"
+    sentence.clear()
     line.clear(atLineStart)
     tag.clear()
   }
@@ -131,7 +110,7 @@ export const make = (language: string, options: Options = {}): Segmenter => {
   const begin = () => {
     start += length
     first = true
-    quoted = guillemets = title = false
+    sentence.unquote()
     clear(true)
   }
 
@@ -145,14 +124,13 @@ export const make = (language: string, options: Options = {}): Segmenter => {
     out.push({ text: given, start, end, pause, sayable: said })
     start = end
     if (said) first = false
-    if (pause === "paragraph") quoted = guillemets = title = false
+    if (pause === "paragraph") sentence.unquote()
     clear(given.endsWith("\n"))
     for (const char of rest) step(char)
   }
 
-  /** Ends a sentence at `at` code units, if there is enough of it; a line of a list is enough. */
+  /** Ends a sentence at `at` code units, if there is enough of it. */
   const cutSentence = (at = text.length, pause: Pause = "sentence", enough = first || pause === "paragraph") => {
-    state = "text"
     const whole = at === text.length
     if (!(whole ? sayable : isSayable(text.slice(0, at)))) return
     if (enough || (whole ? letters : lettersIn(text.slice(0, at))) >= shortest) cut(at, pause)
@@ -162,9 +140,8 @@ export const make = (language: string, options: Options = {}): Segmenter => {
     const kind = C.classOf(char)
     if (length >= longest) makeRoom(char)
     if (tag.open && inTag(char)) return
-    if (state === "word" && ((kind & (C.Letter | C.Extend)) === 0 || text.length - wordAt >= starterLongest)) {
-      endWord(char)
-    }
+    const end = sentence.wordEnd(char, kind, text)
+    if (end !== undefined) cutSentence(end)
     if ((kind & C.Space) === 0) before(char, kind)
     append(char)
     if ((kind & C.Newline) !== 0) newline(char)
@@ -190,11 +167,11 @@ export const make = (language: string, options: Options = {}): Segmenter => {
     const part = tag.take(char)
     if (part === "none") {
       sayable = true
-      state = "text"
+      sentence.clear()
       return false
     }
     append(char)
-    if (part === "end" && state === "mark") gapped = true
+    if (part === "end") sentence.tagEnd()
     last = 0
     return true
   }
@@ -202,92 +179,34 @@ export const make = (language: string, options: Options = {}): Segmenter => {
   /** Decides on what came before `char`, which is no white space. */
   const before = (char: string, kind: number) => {
     if ((kind & C.Extend) !== 0) return
-    if (line.endsItem() && (state === "text" || ending === "never")) return cutSentence(text.length, "sentence", true)
-    if (state === "mark") afterMark(char, kind)
-    else if (state === "gap") afterGap(char, kind)
+    if (line.endsItem() && sentence.idle) cutLine(text.length)
+    else if (sentence.endsBefore(char, kind, text, line.breaks)) cutSentence()
     else if (
-      first && state === "text" && (last & C.WideClause) !== 0 && letters >= firstClause &&
+      first && sentence.idle && (last & C.WideClause) !== 0 && letters >= firstClause &&
       (kind & (C.WideClause | C.Closer | C.Clause)) === 0
     ) cut(text.length, "clause")
   }
 
-  const afterMark = (char: string, kind: number) => {
-    if (char === "[" || (noted && (kind & C.Digit) !== 0)) noted = true
-    else if ((kind & (C.Stop | C.Ellipsis)) !== 0) {
-      if (ending !== "strong" && ending !== "final") ending = "ellipsis"
-    } else if ((kind & C.Strong) !== 0) ending = "strong"
-    else if ((kind & C.Final) !== 0) ending = "final"
-    else if (closes(char, kind)) closed = true
-    else if ((kind & C.Picto) !== 0) gapped = true
-    else if (char === "<") tag.begin()
-    else if (gapped) afterGap(char, kind)
-    else if (ending === "final") {
-      if ((kind & C.Digit) !== 0 && text.endsWith("．")) state = "text"
-      else if (closed && (goesOnAfterQuote.test(char) || (kind & (C.Clause | C.Lower)) !== 0)) state = "text"
-      else cutSentence()
-    } else if ((kind & C.Wide) !== 0 && (ending === "strong" || ending === "surely" || ending === "likely")) {
-      cutSentence()
-    } else state = "text"
-  }
-
-  /** After a full-width mark only what must close does: an opening quote begins the next sentence there. */
-  const closes = (char: string, kind: number) =>
-    (kind & C.Closer) !== 0 && (ending !== "final" || (char === "\"" ? quoted : !/[“‘«‹]/u.test(char) || guillemets))
-
-  const afterGap = (char: string, kind: number) => {
-    if ((kind & C.Picto) !== 0) return
-    if ((kind & anyMark) !== 0) {
-      state = "mark"
-      return afterMark(char, kind)
-    }
-    if (char === "<") {
-      tag.begin()
-      return
-    }
-    if (guillemets && (kind & C.Guillemet) !== 0) {
-      state = "mark"
-      closed = true
-      return
-    }
-    if (ending === "starter" && (kind & C.Upper) !== 0) {
-      state = "word"
-      wordAt = text.length
-    } else if (ends(kind)) cutSentence()
-    else state = "text"
-  }
-
-  /** Whether the sentence ended before white space and something of this kind. */
-  const ends = (kind: number): boolean => {
-    if ((kind & C.Clause) !== 0) return false
-    if ((kind & C.Lower) !== 0) return line.breaks > 0 && ending === "strong" && !closed
-    if (ending === "capital") return (kind & (C.Upper | C.Caseless | C.Opener)) !== 0
-    if (ending === "ellipsis") return (kind & (C.Upper | C.Opener | C.Digit)) !== 0
-    if (ending === "number") return (kind & C.Digit) === 0
-    return ending !== "never" && ending !== "starter"
-  }
-
-  /** "A. I. Smith" has no word "I". */
-  const endWord = (next: string) => {
-    if (next !== "." && rules.starters.has(text.slice(wordAt).toLowerCase())) cutSentence(wordAt)
-    state = "text"
+  /** A line of a list is never too short. */
+  const cutLine = (at: number) => {
+    sentence.clear()
+    cutSentence(at, "sentence", true)
   }
 
   const newline = (char: string) => {
     line.break(text.length, char === "\u2029" ? 2 : 1)
-    if (line.breaks >= 2) cutSentence(text.length, "paragraph")
-    else if (state === "mark") state = "gap"
+    if (line.breaks < 2) return sentence.lineBreak()
+    sentence.clear()
+    cutSentence(text.length, "paragraph")
   }
 
   const space = (char: string) => {
     if (line.space(char)) {
-      state = "text"
-      if (line.at > 0) return cutSentence(line.at, "sentence", true)
+      sentence.clear()
+      if (line.at > 0) return cutLine(line.at)
     }
-    if (state === "mark") {
-      const surely = ending === "surely" || ending === "strong" || ending === "final"
-      if (surely && !closed && !guillemets && !gapped) cutSentence()
-      else state = "gap"
-    } else if (state === "text" && line.breaks === 0) {
+    if (sentence.endsAtSpace()) cutSentence()
+    else if (sentence.idle && line.breaks === 0) {
       const clause = first && letters >= firstClause && clauseAtSpace.test(text.slice(-4))
       if (clause || ((last & C.Spaced) !== 0 && letters >= (first ? firstClause : spacedClause))) {
         cut(text.length, "clause")
@@ -304,22 +223,8 @@ export const make = (language: string, options: Options = {}): Segmenter => {
         letters += weightOf(kind)
       }
     }
-    if (char === "\"") quoted = !quoted
-    else if ((kind & C.Guillemet) !== 0) guillemets = !guillemets
-    else if (char === "《" || char === "》") title = char === "《"
-    if (state === "text" && (kind & anyMark) !== 0) begins(kind)
-    else if (state === "text" && rules.marks.includes(char)) begins(C.Strong)
+    sentence.note(char, kind, text, line)
     line.other(char)
-  }
-
-  const begins = (kind: number) => {
-    state = "mark"
-    closed = gapped = noted = false
-    if (title) state = "text"
-    else if ((kind & C.Final) !== 0) ending = "final"
-    else if ((kind & C.Strong) !== 0) ending = endingOf(text.slice(-41, -1), rules) === "never" ? "likely" : "strong"
-    else if ((kind & C.Ellipsis) !== 0) ending = "ellipsis"
-    else ending = line.numbers ? "never" : endingOf(text.slice(-41, -1), rules)
   }
 
   return {
@@ -332,7 +237,8 @@ export const make = (language: string, options: Options = {}): Segmenter => {
     flush: () => {
       if (half !== "") step(half)
       half = ""
-      if (state === "word") endWord("")
+      const end = sentence.wordEnd("", 0, text)
+      if (end !== undefined) cutSentence(end)
       // An unfinished tag was none.
       if (tag.open) sayable = true
       if (text !== "") cut(text.length, "sentence")

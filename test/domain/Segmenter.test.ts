@@ -233,10 +233,10 @@ describe("a text that is too long to be said at once", () => {
         assert.ok(pendingMax <= 2 * 400)
         return (performance.now() - began) / length
       }
-      perCodePoint(10_000)
-      // A quadratic one would take 16 times as long for each.
-      const short = Math.min(...[1, 2, 3].map(() => perCodePoint(10_000)))
-      assert.ok(perCodePoint(160_000) < 6 * short)
+      perCodePoint(5000)
+      const short = Math.min(...[1, 2, 3, 4].map(() => perCodePoint(5000)))
+      // A quadratic one would take 40 times as long for each.
+      assert.ok(perCodePoint(200_000) < 15 * short)
     })
   }
 })

@@ -206,7 +206,8 @@ const make = Effect.fnUntraced(function*(options: StreamOptions, drainMs: number
         frameBytes: frameBytesMax,
         controlFramesPerSecond: controlFramesMax,
         unsentAudioMs: unsentMillisMax,
-        ...options
+        ...options,
+        resumeMs: resumable ? options.resumeMs : 0
       },
       resumeToken: token
     }

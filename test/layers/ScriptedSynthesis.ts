@@ -32,7 +32,8 @@ export interface Script {
   readonly beforePiece?: Effect.Effect<void, DispatchRefusal>
 }
 
-export const layer = (script: (text: string) => Script) =>
+/** `rate`: Hz of the pieces. */
+export const layer = (script: (text: string) => Script, rate = sampleRate) =>
   Layer.succeed(
     Synthesis,
     Synthesis.of({
@@ -45,7 +46,7 @@ export const layer = (script: (text: string) => Script) =>
             voice: voice(),
             language: "en",
             backend: "A" as const,
-            sampleRate: () => sampleRate,
+            sampleRate: () => rate,
             onStop: () => {},
             ended: {},
             say: (text) =>
@@ -65,7 +66,7 @@ export const layer = (script: (text: string) => Script) =>
                     nodeId: null,
                     engine: "test",
                     model: "test",
-                    sampleRate,
+                    sampleRate: rate,
                     characters: text.length,
                     ignoredParams: [],
                     reasons: []

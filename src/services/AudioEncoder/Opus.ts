@@ -13,7 +13,7 @@ const singlePackets = 25
 const packetsPerPage = 5
 
 export const makeOpus: MakeCodec = (sampleRate, sink, declared) => {
-  const { encoder, lookahead } = openOpus(sampleRate)
+  const { encoder, lookahead } = openOpus(sampleRate, "file")
   const granulesPerSample = granuleRate / sampleRate
   const preSkip = lookahead * granulesPerSample
 

@@ -11,7 +11,7 @@ import { openOpus, packetsPerSecond } from "./OpusEncoder.ts"
 const lengthBytes = 2
 
 export const makeOpusPackets: MakeCodec = (sampleRate, sink) => {
-  const { encoder, lookahead } = openOpus(sampleRate)
+  const { encoder, lookahead } = openOpus(sampleRate, "live")
   const frame = new Int16Array(sampleRate / packetsPerSecond)
   let filled = 0
   /** Samples that are in no packet yet, or not to be heard yet from the packets that they are in. */

@@ -60,6 +60,9 @@ const answersOnly = (frame: SentFrame, droppedMs: number): SentFrame | undefined
   return { ...frame, audioMs: Math.max(0, Math.round(frame.audioMs - droppedMs)), interrupted: true }
 }
 
+const isHigh = (unit: number) => (unit & 0xfc00) === 0xd800
+const isLow = (unit: number) => (unit & 0xfc00) === 0xdc00
+
 type Interrupted = SentFrame & { readonly type: "interrupted" }
 
 export class Session {
@@ -77,6 +80,8 @@ export class Session {
   #received = 0
   #flushed = 0
   #begun = 0
+  /** The last delta ended within a surrogate pair. */
+  #half = false
   /** The last answer to an interrupt, and what had been received then. */
   #answer: { readonly frame: Interrupted; readonly received: number } | undefined
   #paused = false
@@ -134,7 +139,9 @@ export class Session {
 
   #text(delta: string, now: number): void {
     if (this.#closing !== undefined) return this.#say(warning("CLOSING"))
-    const received = this.#received + codePoints(delta)
+    // A pair whose halves come in two deltas is one code point.
+    const isJoined = this.#half && isLow(delta.charCodeAt(0))
+    const received = this.#received + codePoints(delta) - (isJoined ? 1 : 0)
     if (received - this.#begun > textBufferMax) {
       return this.fail(InvalidRequest.field(
         "delta",
@@ -142,6 +149,7 @@ export class Session {
       ))
     }
     this.#received = received
+    if (delta !== "") this.#half = isHigh(delta.charCodeAt(delta.length - 1))
     this.#enqueue(this.#segmenter.push(delta), now)
   }
 

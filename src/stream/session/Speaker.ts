@@ -106,28 +106,31 @@ export const speak = Effect.fnUntraced(function*(options: SpeakerOptions): Effec
     tally.spoke = true
   }
 
-  const keep = (segment: SpokenSegment) => {
-    const heardUtterance = epoch.spoken.findLast(({ endMs }) => endMs <= outbox.takenMs)?.utterance ?? 0
-    while (epoch.spoken.length > 0 && epoch.spoken[0]!.utterance < heardUtterance) epoch.spoken.shift()
-    if (epoch.spoken.length >= spokenMax) epoch.spoken.shift()
-    epoch.spoken.push(segment)
+  /** What was heard two utterances ago is not asked about any more. */
+  const keep = (segment: SpokenSegment, heardMs: number) => {
+    const { spoken } = epoch
+    const heard = spoken.findLast(({ startMs }) => startMs <= heardMs)?.utterance ?? 0
+    while (spoken.length > 0 && spoken[0]!.utterance < heard - 1) spoken.shift()
+    if (spoken.length >= spokenMax) spoken.shift()
+    spoken.push(segment)
   }
 
   const segment = Effect.fnUntraced(function*(work: SegmentWork) {
     const { end, pause, sayable, start, text } = work.segment
-    const skip = () => {
+    const skip = (heardMs: number) => {
       epoch.queue.shift()
       options.onBegun(end)
       const at = track.atMs()
-      keep({ utterance: work.utterance, text, start, end, startMs: at, endMs: at, whole: true, words: [] })
+      keep({ utterance: work.utterance, text, start, end, startMs: at, endMs: at, whole: true, words: [] }, heardMs)
     }
-    if (!sayable) return skip()
+    const heardMs = Effect.map(Clock.currentTimeMillis, (now) => playhead.at(now))
+    if (!sayable) return skip(yield* heardMs)
     const wasQuiet = outbox.pushedMs - outbox.takenMs === 0
     const begun = yield* work.ahead === undefined ? Effect.andThen(paced, begin(work)) : Fiber.join(work.ahead)
     if ("refused" in begun) {
       const [detail] = begun.refused.details
       frame(warning("TEXT_REFUSED", `${warnings.TEXT_REFUSED} ${detail?.field}: ${detail?.message}`))
-      return skip()
+      return skip(yield* heardMs)
     }
     const { plan, audio, backend } = begun.speech
     const startMs = yield* track.source(plan.sampleRate)
@@ -144,7 +147,7 @@ export const speak = Effect.fnUntraced(function*(options: SpeakerOptions): Effec
     }
     epoch.queue.shift()
     options.onBegun(end)
-    keep(spoken)
+    keep(spoken, yield* heardMs)
     epoch.utterance.characters += characters
     tally.characters += characters
     onBackend(backend())

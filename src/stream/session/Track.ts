@@ -10,9 +10,12 @@ import type { StreamOutput } from "../../domain/stream/StreamOutput.ts"
 import type { AudioEncoder, LiveEncoding } from "../../services/AudioEncoder.ts"
 import type { Outbox } from "./Outbox.ts"
 
-/** PCM that is encoded at once: small where a listener waits for it, then some milliseconds of a thread's time. Bytes. */
+/**
+ * PCM that is encoded at once: small where a listener waits for it, and never more than a millisecond of a thread's time,
+ * since others wait there for their first. Bytes.
+ */
 const firstPartBytes = 2 * 1024
-const partBytesMax = 16 * 1024
+const partBytesMax = 8 * 1024
 
 export interface TrackOptions {
   readonly encoder: AudioEncoder["Service"]

@@ -49,7 +49,7 @@ describe("AudioEncoder.live", () => {
         const utterances = [tone(16000, 333), tone(16000, 1), tone(16000, 250)]
         const packets = yield* encoded("opus", utterances, 2048)
         assert.deepEqual(packets, yield* encoded("opus", utterances, 642))
-        // Each is filled up with silence, and the codec's delay of 6.5 ms comes out with it.
+        // Each is filled up with silence, and the codec's delay of 2.5 ms comes out with it.
         assert.equal(packets.length, 17 + 1 + 13)
         const heard = decode(packets)
         assert.equal(heard.length, packets.length * 960)

@@ -1,0 +1,104 @@
+/**
+ * A live session over a WebSocket: JSON texts are frames, binary ones are audio. Carries and decides nothing.
+ *
+ * Ends when the session does, with its close code; when the socket is lost, and then the session waits to be resumed; or
+ * when nothing was opened within 10 s.
+ */
+import { Cause, Deferred, Effect } from "effect"
+import type { Scope } from "effect"
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import { InvalidRequest, isFailure, SessionTimeout } from "../../domain/Failure.ts"
+import type { Failure } from "../../domain/Failure.ts"
+import type { RequestId } from "../../domain/Ids.ts"
+import type { AuthUser } from "../../domain/Permission.ts"
+import { parseClientFrame } from "../../domain/stream/ClientFrame.ts"
+import type { ClientFrame, Open } from "../../domain/stream/ClientFrame.ts"
+import { closeCodeOf } from "../../domain/stream/CloseCode.ts"
+import type { CloseCode } from "../../domain/stream/CloseCode.ts"
+import { encodeServerFrame, errorFrame } from "../../domain/stream/ServerFrame.ts"
+import type { ServerFrame } from "../../domain/stream/ServerFrame.ts"
+import { StreamService } from "../StreamService.ts"
+import type { StreamSession } from "../StreamService.ts"
+
+const openMillisMax = 10_000
+/** What a client that does not read gets to take its `error` frame; ms. */
+const farewellMillis = 500
+
+/** A socket that a caller has. */
+export interface SpeakConnection<E> {
+  readonly user: AuthUser
+  /** The next frames; fails when the socket is closed, by whomever. */
+  readonly receive: Effect.Effect<NonEmptyReadonlyArray<string | Uint8Array>, E>
+  /** Waits for a peer that does not read. */
+  readonly send: (frame: string | Uint8Array) => Effect.Effect<void, E>
+  readonly close: (code: CloseCode, reason?: string) => Effect.Effect<void>
+  /** Whether the socket was closed by a client that is done (1000), and not lost. */
+  readonly isDeparture: (error: E) => boolean
+  /** The voice, for the audit row. */
+  resourceId: string | null
+}
+
+const parsed = (message: string | Uint8Array): ClientFrame | InvalidRequest => {
+  if (typeof message !== "string") return InvalidRequest.field("frame", "must be text")
+  const result = parseClientFrame(message)
+  return result._tag === "Success" ? result.success : result.failure
+}
+
+export const carry = Effect.fnUntraced(
+  function*<E>(connection: SpeakConnection<E>, requestId: RequestId): Effect.fn.Return<
+    void,
+    E,
+    Scope.Scope | StreamService
+  > {
+    const streams = yield* StreamService
+    const say = (frame: ServerFrame) => connection.send(JSON.stringify(encodeServerFrame(frame)))
+    const refuse = (failure: Failure) =>
+      Effect.andThen(say(errorFrame(failure)), connection.close(closeCodeOf(failure.code), failure.code))
+
+    const first = yield* Effect.timeoutOption(connection.receive, openMillisMax)
+    if (first._tag === "None") return yield* refuse(new SessionTimeout({ waitedMs: openMillisMax }))
+    const [message, ...early] = first.value
+    const open = parsed(message)
+    if (isFailure(open)) return yield* refuse(open)
+    if (open.type !== "open") return yield* refuse(InvalidRequest.field("type", "the first frame must be open"))
+    connection.resourceId = open.voiceId
+
+    const opened = yield* Effect.result(streams.open(connection.user, requestId, open as Open))
+    if (opened._tag === "Failure") return yield* refuse(opened.failure)
+    const session = opened.success
+    const cut = yield* Deferred.make<void>()
+    session.onCut(() => Deferred.doneUnsafe(cut, Effect.void))
+    yield* say(session.ready)
+
+    const hear = (messages: ReadonlyArray<string | Uint8Array>) =>
+      Effect.forEach(messages, (message) => {
+        const frame = parsed(message)
+        return session.receive(
+          !isFailure(frame) && frame.type === "open"
+            ? InvalidRequest.field("type", "the session is open already")
+            : frame
+        )
+      }, { discard: true })
+    const reading = Effect.andThen(hear(early), Effect.forever(Effect.flatMap(connection.receive, hear)))
+    // A client that does not read is not waited for.
+    const broken = Effect.andThen(Deferred.await(cut), Effect.sleep(farewellMillis))
+    yield* Effect.raceFirst(Effect.raceFirst(reading, write(session, connection)), broken).pipe(
+      Effect.tapError((error) =>
+        connection.isDeparture(error) ? session.receive({ type: "close", mode: "abort" }) : Effect.void
+      )
+    )
+    const { closeCode, reason } = session.ending()
+    yield* connection.close(closeCode, reason)
+  }
+)
+
+/** Until there is nothing more to send. */
+const write = <E>(session: StreamSession, { send }: SpeakConnection<E>): Effect.Effect<void, E> =>
+  Effect.forever(
+    Effect.flatMap(session.take, (items) =>
+      Effect.forEach(
+        items,
+        (item) => send(item._tag === "audio" ? item.bytes : JSON.stringify(encodeServerFrame(item.frame))),
+        { discard: true }
+      ))
+  ).pipe(Effect.catchIf(Cause.isDone, () => Effect.void)) as Effect.Effect<void, E>

@@ -4,17 +4,16 @@ import { Context, Effect, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import assert from "node:assert/strict"
 import { createHash } from "node:crypto"
-import { readdir } from "node:fs/promises"
-import { join } from "node:path"
 import { TenantId } from "../../src/domain/Ids.ts"
 import type { ConsentId } from "../../src/domain/Ids.ts"
 import { Consents } from "../../src/services/Consents.ts"
 import { ObjectStore } from "../../src/services/ObjectStore.ts"
+import { VoiceRepo } from "../../src/services/VoiceRepo.ts"
 import { stores } from "../layers/stores.ts"
 import { get, idle, send, TestServer } from "../layers/TestServer.ts"
 import { byFfmpeg } from "../services/AudioDecoder/encodings.ts"
 import { wavOf } from "../services/ClipNormaliser/wav.ts"
-import { clip, clone, consentClip, design, spoken, submit } from "./Cloning/forms.ts"
+import { clip, clone, consentClip, design, type Form, spoken, submit } from "./Cloning/forms.ts"
 
 const hex = (bytes: Uint8Array | string) => createHash("sha256").update(bytes).digest("hex")
 
@@ -177,5 +176,169 @@ for (const [name, env] of stores) {
         assert.deepEqual(node.requests[asked]!.voice, { $case: "designPrompt", value: voice_design_prompt })
         assert.equal((yield* get(`${url}/voices/${voice_id}/consent/audio`, ada)).status, 404)
       }))
+
+    it.effect("refuses what does not fit, naming each field, and keeps nothing of it", () =>
+      Effect.gen(function*() {
+        const { url } = yield* TestServer
+        const { ada, vic } = yield* people
+        const before = yield* kept
+        const short = wavOf({ coding: "s16", sampleRate: 16_000, channels: [spoken.slice(0, 16_000)] })
+        const silence = wavOf({ coding: "s16", sampleRate: 16_000, channels: [new Float64Array(160_000)] })
+        const noise = Buffer.from("this is no sound at all")
+        const both = Object.keys(clone).filter((name) => !(name in design))
+        const cases: ReadonlyArray<readonly [form: Form, code: string, fields: ReadonlyArray<string>]> = [
+          [{}, "VALIDATION_ERROR", [
+            "consent",
+            "consent_stated_purpose",
+            "consent_text",
+            "consent_user_full_name",
+            "display_name",
+            "language_primary",
+            "reference"
+          ]],
+          [{ ...clone, ...design }, "VALIDATION_ERROR", both.toSorted()],
+          [{ ...design, reference_text: "Hello." }, "VALIDATION_ERROR", ["reference_text"]],
+          ...Object.keys(clone).map((name) => [{ ...clone, [name]: undefined }, "VALIDATION_ERROR", [name]] as const),
+          ...["display_name", "language_primary"].map((name) =>
+            [{ ...design, [name]: undefined }, "VALIDATION_ERROR", [name]] as const
+          ),
+          [{ ...clone, consent_text: " " }, "VALIDATION_ERROR", ["consent_text"]],
+          [{ ...clone, reference_text: "x".repeat(2001) }, "VALIDATION_ERROR", ["reference_text"]],
+          [{ ...clone, reference: "a path" }, "VALIDATION_ERROR", ["reference"]],
+          [{ ...clone, display_name: clip }, "VALIDATION_ERROR", ["display_name"]],
+          [{ ...clone, seed: "7" }, "VALIDATION_ERROR", ["seed"]],
+          [{ ...design, voice_design_prompt: "🦜".repeat(9) }, "VALIDATION_ERROR", ["voice_design_prompt"]],
+          [{ ...design, voice_design_prompt: "🦜".repeat(1001) }, "VALIDATION_ERROR", ["voice_design_prompt"]],
+          [{ ...design, display_name: " " }, "VALIDATION_ERROR", ["display_name"]],
+          [{ ...design, language_primary: "english" }, "VALIDATION_ERROR", ["language_primary"]],
+          [{ ...design, gender_hint: "robot" }, "VALIDATION_ERROR", ["gender_hint"]],
+          [{ ...design, style_tags_json: "calm" }, "VALIDATION_ERROR", ["style_tags_json"]],
+          [{ ...design, language_supported_json: `["english"]` }, "VALIDATION_ERROR", ["language_supported_json.0"]],
+          [{ ...clone, reference: noise }, "SCAISPEAK_AUDIO_UNDECODABLE", ["reference"]],
+          [{ ...clone, consent: noise }, "SCAISPEAK_AUDIO_UNDECODABLE", ["consent"]],
+          [{ ...clone, reference: short }, "SCAISPEAK_VOICE_PREFLIGHT_FAILED", ["reference"]],
+          [{ ...clone, consent: short }, "SCAISPEAK_VOICE_PREFLIGHT_FAILED", ["consent"]],
+          [
+            { ...clone, consent: silence, reference: short },
+            "SCAISPEAK_VOICE_PREFLIGHT_FAILED",
+            ["consent", "reference"]
+          ]
+        ]
+        for (const [form, code, fields] of cases) {
+          const { json, status } = yield* submit(`${url}/voices`, form, ada)
+          assert.deepEqual([status, json.error?.code], [422, code], JSON.stringify([fields, json]))
+          const named: ReadonlyArray<string> = json.error.details.map(({ field }: { field: string }) => field)
+          assert.deepEqual(named.toSorted(), fields, JSON.stringify(json.error))
+          if (code !== "SCAISPEAK_VOICE_PREFLIGHT_FAILED") continue
+          const { fail_reasons, metrics, passed } = json.error.preflight
+          assert.deepEqual([passed, fail_reasons], [false, ["duration_below_minimum"]])
+          assert.equal(metrics.duration_ms, 1000, "of the reference, when both fail")
+        }
+        const viewer = yield* submit(`${url}/voices`, design, vic)
+        assert.deepEqual([viewer.status, viewer.json.error.code], [403, "AUTHZ_PERMISSION_DENIED"])
+        assert.deepEqual(yield* kept, before)
+      }), 30_000)
+
+    it.effect("gives one Idempotency-Key one voice, told apart by files and fields", () =>
+      Effect.gen(function*() {
+        const { context, url } = yield* TestServer
+        const { ada, bob } = yield* people
+        const before = yield* kept
+        const key = { "idempotency-key": "clone-1" }
+        const make = (form: Form, by = ada) => submit(`${url}/voices`, form, by, key)
+        const refused = yield* make({ ...clone, reference: Buffer.from("no sound") })
+        assert.equal(refused.status, 422, "a refusal keeps no key")
+        const replies = yield* Effect.all([make(clone), make(clone)], { concurrency: 2 })
+        const first = replies.find(({ status }) => status === 201)!
+        for (const reply of replies) {
+          if (reply !== first && reply.status !== 201) {
+            assert.deepEqual([reply.status, reply.json.error.code], [409, "SCAISPEAK_IDEMPOTENCY_CONFLICT"])
+          }
+        }
+        const reversed = Object.fromEntries(Object.entries(clone).toReversed())
+        const again = yield* make(reversed)
+        assert.deepEqual([again.status, again.bytes], [201, first.bytes])
+        assert.equal(again.headers.get("idempotent-replayed"), "true")
+        assert.equal(again.headers.get("location"), first.headers.get("location"))
+        for (const other of [{ ...clone, consent: clip }, { ...clone, description: "Another." }, design]) {
+          const { json, status } = yield* make(other)
+          assert.deepEqual([status, json.error.code], [409, "SCAISPEAK_IDEMPOTENCY_CONFLICT"])
+          assert.deepEqual(json.error.details, [{ field: "Idempotency-Key", message: "other body" }])
+        }
+        assert.deepEqual(
+          (yield* kept).counts.map((count, i) => count - before.counts[i]!),
+          [1, 1, 1, 1, 0],
+          "one voice, one consent"
+        )
+        assert.equal((yield* make(design, bob)).status, 201, "another user's key is another key")
+
+        const sql = Context.get(context, SqlClient.SqlClient)
+        const { voice_id } = first.json.data
+        yield* Effect.orDie(sql`DELETE FROM voices WHERE voice_id = ${voice_id}`)
+        yield* Context.get(context, VoiceRepo).invalidate(voice_id)
+        const gone = yield* make(clone)
+        assert.deepEqual([gone.status, gone.json.error.code], [404, "SCAISPEAK_VOICE_NOT_FOUND"])
+      }), 30_000)
+
+    it.effect("previews what a form asks for as what JSON asks for", () =>
+      Effect.gen(function*() {
+        const { url } = yield* TestServer
+        const { ada } = yield* people
+        const at = `${url}/voices/vox_scripted_say/preview`
+        const asked = { text: "Anything.", response_format: "pcm" }
+        const form = yield* submit(at, asked, ada)
+        const json = yield* send("POST", at, asked, ada)
+        assert.equal(form.status, 200, `${form.bytes}`)
+        for (const field of ["text", "response_format", "audio_base64", "characters"]) {
+          assert.deepEqual(form.json.data[field], json.json.data[field], field)
+        }
+        assert.equal((yield* submit(at, { response_format: "wav" }, ada)).json.data.text.startsWith("Hello"), true)
+        for (
+          const [form, field] of [[{ text: "x".repeat(301) }, "text"], [{ seed: "1" }, "seed"], [
+            { text: clip },
+            "text"
+          ]] as const
+        ) {
+          const { json, status } = yield* submit(at, form, ada)
+          assert.deepEqual([status, json.error.details[0].field], [422, field])
+        }
+      }))
+
+    it.effect("takes a stored recording in anew, by the rules of intake", () =>
+      Effect.gen(function*() {
+        const { context, url } = yield* TestServer
+        const { ada } = yield* people
+        const objects = Context.get(context, ObjectStore)
+        const made = yield* submit(`${url}/voices`, { ...clone, reference: byFfmpeg(clip, "-c:a flac -f flac") }, ada)
+        const at = `${url}/voices/${made.json.data.voice_id}`
+        const clips = Effect.map(kept, ({ blobs }) =>
+          blobs.filter((key) => key.startsWith(`scaispeak/voices/${made.json.data.voice_id}/clips/`)))
+        const [former] = yield* clips
+        // The clip that was derived is lost; the recording is not.
+        yield* Effect.orDie(objects.remove(former!))
+        const again = yield* send("POST", `${at}/repromote`, "", ada)
+        assert.deepEqual([again.status, again.json.data?.reference], [200, "cached"], `${again.bytes}`)
+        const [renewed, ...others] = yield* clips
+        assert.deepEqual(others, [])
+        assert.notEqual(renewed, former)
+        const record = (yield* get(at, ada)).json.data
+        assert.deepEqual(record.reference, made.json.data.reference, "the same clip, bit for bit")
+        assert.equal(hex((yield* get(`${at}/reference`, ada)).bytes), record.reference.sha256)
+
+        const original = `scaispeak/voices/${made.json.data.voice_id}/original/recording`
+        yield* Effect.orDie(objects.put(original, consentClip, { contentType: "audio/wav" }))
+        const before = yield* kept
+        const refused = yield* send("POST", `${at}/repromote`, "", ada)
+        assert.deepEqual([refused.status, refused.json.error.code], [422, "SCAISPEAK_VOICE_PREFLIGHT_FAILED"])
+        yield* Effect.orDie(objects.remove(original))
+        const lost = yield* send("POST", `${at}/repromote`, "", ada)
+        assert.deepEqual([lost.status, lost.json.error.code], [409, "SCAISPEAK_VOICE_NOT_READY"])
+        assert.deepEqual((yield* kept).counts, before.counts)
+        assert.equal(
+          (yield* send("POST", `${url}/speak`, { text: "Hello.", voice_id: record.voice_id }, ada)).status,
+          200
+        )
+        yield* idle
+      }), 30_000)
   })
 }

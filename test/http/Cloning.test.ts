@@ -4,16 +4,22 @@ import { Context, Effect, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import assert from "node:assert/strict"
 import { createHash } from "node:crypto"
+import { mkdtempSync, rmSync } from "node:fs"
+import { readdir } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll } from "vitest"
 import { TenantId } from "../../src/domain/Ids.ts"
 import type { ConsentId } from "../../src/domain/Ids.ts"
 import { Consents } from "../../src/services/Consents.ts"
 import { ObjectStore } from "../../src/services/ObjectStore.ts"
+import { PendingBlobs } from "../../src/services/PendingBlobs.ts"
 import { VoiceRepo } from "../../src/services/VoiceRepo.ts"
 import { stores } from "../layers/stores.ts"
-import { get, idle, send, TestServer } from "../layers/TestServer.ts"
+import { get, idle, send, TestServer, until } from "../layers/TestServer.ts"
 import { byFfmpeg } from "../services/AudioDecoder/encodings.ts"
 import { wavOf } from "../services/ClipNormaliser/wav.ts"
-import { clip, clone, consentClip, design, type Form, spoken, submit } from "./Cloning/forms.ts"
+import { clip, clone, consentClip, design, type Form, formData, spoken, submit } from "./Cloning/forms.ts"
 
 const hex = (bytes: Uint8Array | string) => createHash("sha256").update(bytes).digest("hex")
 
@@ -46,7 +52,11 @@ const kept = Effect.gen(function*() {
 })
 
 for (const [name, env] of stores) {
-  layer(TestServer.layer(env), { excludeTestServices: true })(`making voices on ${name}`, (it) => {
+  const folder = mkdtempSync(join(tmpdir(), "scaispeak-cloning-"))
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  const settings = Effect.map(env, (env) => ({ ...env, SCAISPEAK_DATA_DIR: folder }))
+
+  layer(TestServer.layer(settings), { excludeTestServices: true })(`making voices on ${name}`, (it) => {
     it.effect(
       "clones a voice that is ready at once, keeps what came, and speaks from the normalised clip",
       () =>
@@ -339,6 +349,42 @@ for (const [name, env] of stores) {
           200
         )
         yield* idle
+      }), 30_000)
+
+    it.effect("leaves nothing of requests whose clients go away, whenever they do", () =>
+      Effect.gen(function*() {
+        const { context, url } = yield* TestServer
+        const { ada } = yield* people
+        const sql = Context.get(context, SqlClient.SqlClient)
+        const leave = (afterMillis: number) =>
+          Effect.promise(async () => {
+            const signal = AbortSignal.timeout(Math.round(afterMillis))
+            const headers = { authorization: `Bearer ${ada}` }
+            await fetch(`${url}/voices`, { method: "POST", headers, body: formData(clone), signal })
+              .then((response) => response.arrayBuffer(), () => undefined).catch(() => undefined)
+          })
+        const before = yield* kept
+        const begun = performance.now()
+        assert.equal((yield* submit(`${url}/voices`, clone, ada)).status, 201)
+        const wholeMillis = performance.now() - begun
+        // Most while it is stored, which is the last that is done.
+        const moments = [0.1, 0.4, 0.7, 0.8, 0.85, 0.9, 0.95, 1].map((share) => share * wholeMillis)
+        yield* Effect.forEach(moments, leave, { discard: true })
+
+        const open = sql`SELECT 1 FROM pending_blobs WHERE state = 'open'`
+        yield* until(Effect.orDie(open), (rows) => rows.length === 0)
+        yield* until(Effect.promise(() => readdir(join(folder, "uploads"))), (names) => names.length === 0)
+        const { blobs, counts: [voices, ...others] } = yield* kept
+        const made = voices! - before.counts[0]!
+        assert.ok(made >= 1 && made < 9, `${made} were made`)
+        assert.equal(blobs.length - before.blobs.length, 3 * made)
+        assert.deepEqual(others.slice(0, 3).map((count, i) => count - before.counts[i + 1]!), [made, made, made])
+        // What a cut put may have left is swept a second time.
+        for (const hours of [1.1, 2.2, 3.3]) {
+          yield* Effect.orDie(Context.get(context, PendingBlobs).sweep(Date.now() + hours * 3_600_000))
+        }
+        const after = yield* kept
+        assert.deepEqual([after.blobs, after.counts[4]], [blobs, 0])
       }), 30_000)
   })
 }

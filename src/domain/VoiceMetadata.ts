@@ -2,7 +2,8 @@
 import { Schema } from "effect"
 import { codePoints } from "./SpeakRequest.ts"
 import { speechParamFields } from "./SpeechParams.ts"
-import { Gender, Language } from "./Voice.ts"
+import { Language } from "./Voice.ts"
+import type { Gender } from "./Voice.ts"
 
 /** Text that holds something, within its bound. */
 const words = (codePointsMin: number, codePointsMax: number) =>

@@ -4,17 +4,20 @@
  *
  * Everything that is wrong with the clips is told at once. Nothing is stored.
  */
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Semaphore } from "effect"
 import { createHash } from "node:crypto"
 import { AudioUndecodable, PreflightFailed } from "../domain/Failure.ts"
 import type { Preflight as Verdict } from "../domain/Preflight.ts"
 import { AudioDecoder } from "./AudioDecoder.ts"
-import type { AudioFacts, DecodedClip } from "./AudioDecoder.ts"
+import type { AudioFacts } from "./AudioDecoder.ts"
 import { wavHeader } from "./AudioEncoder/Wav.ts"
 import type { ClipFile } from "./ClipFile.ts"
 import { ClipNormaliser } from "./ClipNormaliser.ts"
 import { clipRate } from "./ClipNormaliser/WavFile.ts"
 import { Preflight } from "./Preflight.ts"
+
+/** One is decoded while another is measured: each has one thread. */
+const clipsAtOnce = 2
 
 export interface Examined {
   /** What engines follow, as a WAV file: 16 kHz, mono, 16 bits. */
@@ -42,41 +45,56 @@ export class ClipIntake extends Context.Service<ClipIntake, {
       const normaliser = yield* ClipNormaliser
       const preflight = yield* Preflight
 
-      const normalised = (file: ClipFile, { sound }: DecodedClip) =>
-        normaliser.normaliseSound(sound).pipe(
-          Effect.mapError(({ reason }) => new AudioUndecodable({ field: file.field, reason }))
-        )
+      /** A clip's sound may take a hundred megabytes, and is let go with this effect. */
+      const alone = Semaphore.makeUnsafe(clipsAtOnce).withPermits(1)
 
-      return ClipIntake.of({
-        measure: (file) => Effect.flatMap(decoder.decode(file), preflight.reference),
-        examine: Effect.fn("ClipIntake.examine")(function*(reference, consent) {
-          const decoded = yield* decoder.decode(reference)
-          const spoken = consent === undefined ? undefined : yield* decoder.decode(consent)
-          const verdicts = [
-            { file: reference, verdict: yield* preflight.reference(decoded) },
-            ...(spoken === undefined ? [] : [{ file: consent!, verdict: yield* preflight.consent(spoken) }])
-          ]
-          const failed = verdicts.filter(({ verdict }) => !verdict.passed)
-          if (failed[0] !== undefined) {
-            return yield* new PreflightFailed({
-              details: failed.flatMap(({ file: { field }, verdict }) =>
-                verdict.fail_reasons.map((message) => ({ field, message }))
-              ),
-              preflight: failed[0].verdict
-            })
-          }
-          const pcm = yield* normalised(reference, decoded)
-          const clip = Buffer.concat([wavHeader(clipRate, pcm.length), pcm])
-          return {
-            clip,
-            sha256: createHash("sha256").update(clip).digest("hex"),
-            durationMs: decoded.facts.durationMs,
-            contentTypes: { reference: contentTypeOf(decoded.facts), consent: spoken && contentTypeOf(spoken.facts) }
-          }
-        })
+      const measure = (file: ClipFile) => alone(Effect.flatMap(decoder.decode(file), preflight.reference))
+
+      const reference = Effect.fnUntraced(function*(file: ClipFile) {
+        const decoded = yield* decoder.decode(file)
+        const verdict = yield* preflight.reference(decoded)
+        const { facts, sound } = decoded
+        const pcm = verdict.passed ? yield* normaliser.normaliseSound(sound) : undefined
+        return { file, verdict, facts, pcm }
+      }, alone)
+
+      const consent = Effect.fnUntraced(function*(file: ClipFile) {
+        const decoded = yield* decoder.decode(file)
+        return { file, verdict: yield* preflight.consent(decoded), facts: decoded.facts }
+      }, alone)
+
+      const examine = Effect.fn("ClipIntake.examine")(function*(referenceFile: ClipFile, consentFile?: ClipFile) {
+        const followed = yield* Effect.catchTag(
+          reference(referenceFile),
+          "ReferenceUnusable",
+          ({ reason }) => Effect.fail(new AudioUndecodable({ field: referenceFile.field, reason }))
+        )
+        const spoken = consentFile && (yield* consent(consentFile))
+        if (followed.pcm === undefined || spoken?.verdict.passed === false) {
+          return yield* preflightFailed(spoken === undefined ? [followed] : [followed, spoken])
+        }
+        const clip = Buffer.concat([wavHeader(clipRate, followed.pcm.length), followed.pcm])
+        return {
+          clip,
+          sha256: createHash("sha256").update(clip).digest("hex"),
+          durationMs: followed.facts.durationMs,
+          contentTypes: { reference: contentTypeOf(followed.facts), consent: spoken && contentTypeOf(spoken.facts) }
+        }
       })
+
+      return ClipIntake.of({ measure, examine })
     })
   )
+}
+
+const preflightFailed = (clips: ReadonlyArray<{ readonly file: ClipFile; readonly verdict: Verdict }>) => {
+  const failed = clips.filter(({ verdict }) => !verdict.passed)
+  return new PreflightFailed({
+    details: failed.flatMap(({ file: { field }, verdict }) =>
+      verdict.fail_reasons.map((message) => ({ field, message }))
+    ),
+    preflight: failed[0]!.verdict
+  })
 }
 
 const contentTypes: Record<AudioFacts["container"], string> = {

@@ -81,7 +81,7 @@ for (const [name, env] of stores) {
             { "user-agent": "tests/1" }
           )
           assert.equal(made.status, 201, `${made.bytes}`)
-          const { created_at, reference, updated_at, voice_id, ...record } = made.json.data
+          const { created_at: _created, reference, updated_at: _updated, voice_id, ...record } = made.json.data
           assert.equal(made.headers.get("location"), `/v1/modules/scaispeak/voices/${voice_id}`)
           assert.deepEqual(record, {
             display_name: "Ada",

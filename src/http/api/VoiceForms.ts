@@ -1,6 +1,5 @@
 /** The forms that voices are made from. Every field is text; lists are JSON in it. */
 import { Schema } from "effect"
-import { Multipart } from "effect/http"
 import { CharacterCap, LicenceType, Licensor } from "../../domain/Licence.ts"
 import { Gender, Language } from "../../domain/Voice.ts"
 import {
@@ -66,19 +65,19 @@ export const metadataOf = (form: Schema.Struct.Type<typeof metadata>): VoiceMeta
 })
 
 /** A part that is a file. */
-const file = (description: string) => Schema.optionalKey(Multipart.SingleFileSchema).annotate({ description })
-const only = <S extends Schema.Top>(mode: string, field: S) => Schema.optionalKey(field).annotate({ description: mode })
+const file = (description: string) => Schema.optionalKey(Schema.String.annotate({ format: "binary", description }))
+const only = (description: string) => Schema.optionalKey(Schema.String.annotate({ description }))
 
 /** What may be in the form of `POST /voices`, for its description. */
 export const NewVoice = Schema.Struct({
   ...metadata,
   reference: file("Clone: a recording of the voice; sound of any supported format, told by content."),
-  reference_text: Schema.optionalKey(ReferenceText).annotate({ description: "Clone: what is said in `reference`." }),
+  reference_text: only("Clone: what is said in `reference`."),
   consent: file("Clone: a recording of the speaker, who agrees."),
-  consent_user_full_name: only("Clone: who agrees.", FullName),
-  consent_stated_purpose: only("Clone: what the voice is for.", StatedPurpose),
-  consent_text: only("Clone: what is agreed to, word for word.", ConsentText),
-  voice_design_prompt: only("Design: what the voice is like.", DesignPrompt)
+  consent_user_full_name: only("Clone: who agrees."),
+  consent_stated_purpose: only("Clone: what the voice is for."),
+  consent_text: only("Clone: what is agreed to, word for word."),
+  voice_design_prompt: only("Design: what the voice is like, 10 to 1000 code points.")
 })
 export const NewGlobalVoice = Schema.Struct({
   ...GlobalVoiceForm.fields,

@@ -58,7 +58,19 @@ export const endRefused = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect
 
 const make = Effect.fnUntraced(function*({ limitBytes, timeoutMs }: UploadOptions) {
   const clips = yield* ClipFiles
-  let running = 0
+  let open = 0
+  /** Held for as long as the files may lie there, so that they are bounded however long somebody works on them. */
+  const slot = Effect.acquireRelease(
+    Effect.suspend(() => {
+      if (open >= uploadsMax) return new ConcurrencyLimited({ limit: uploadsMax })
+      open++
+      return Effect.void
+    }),
+    () =>
+      Effect.sync(() => {
+        open--
+      })
+  )
 
   const read = Effect.fnUntraced(function*(
     parts: Stream.Stream<Multipart.Part, Multipart.MultipartError>,
@@ -91,7 +103,7 @@ const make = Effect.fnUntraced(function*({ limitBytes, timeoutMs }: UploadOption
       const totalBytes = limitBytes * expected.files.length + overheadBytes
         + fieldBytesMax * (expected.fields?.length ?? 0)
       if (Number(request.headers["content-length"] ?? 0) > totalBytes) return yield* tooLarge("body", totalBytes)
-      if (running >= uploadsMax) return yield* new ConcurrencyLimited({ limit: uploadsMax })
+      yield* slot
       const limits = Multipart.limitsServices({
         maxParts: partsMax,
         maxFieldSize: fieldBytesMax,
@@ -100,7 +112,6 @@ const make = Effect.fnUntraced(function*({ limitBytes, timeoutMs }: UploadOption
         maxTotalSize: totalBytes,
         fieldMimeTypes: []
       })
-      running++
       /** The file that was begun last: the one that a limit of files cuts. */
       const reading = { field: "file" }
       return yield* read(Stream.provideContext(parts, limits), expected, reading).pipe(
@@ -111,10 +122,7 @@ const make = Effect.fnUntraced(function*({ limitBytes, timeoutMs }: UploadOption
         Effect.timeoutOrElse({
           duration: timeoutMs,
           orElse: () => Effect.fail(InvalidRequest.field("body", `took longer than ${timeoutMs} ms to arrive`))
-        }),
-        Effect.ensuring(Effect.sync(() => {
-          running--
-        }))
+        })
       )
     })
   })

@@ -3,7 +3,7 @@
  * `POST /voices`, too.
  */
 import { layer } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Fiber, Layer } from "effect"
 import assert from "node:assert/strict"
 import { existsSync, readdirSync } from "node:fs"
 import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises"
@@ -147,6 +147,27 @@ layer(Server.layer, { excludeTestServices: true, timeout: 60_000 })("POST /voice
       assert.equal(names.length, 1)
       yield* noneLeft
     }))
+
+  it.effect("takes so many uploads at once and no more, until their files are gone", () =>
+    Effect.gen(function*() {
+      const { uploads } = yield* Server
+      const uploadsMax = 32
+      const endless = async function*() {
+        yield clip
+        await sleep(60_000)
+      }
+      const hanging = yield* Effect.forkChild(
+        Effect.forEach(Array.from({ length: uploadsMax }), () => send([filePart("reference", endless())]), {
+          concurrency: "unbounded"
+        })
+      )
+      yield* until(Effect.promise(() => readdir(uploads)), (names) => names.length === uploadsMax)
+      const { json, status } = yield* send([filePart("reference", [clip])])
+      assert.deepEqual([status, json.error.code, json.error.retry_after], [429, "CONCURRENCY_LIMITED", 1])
+      yield* Fiber.interrupt(hanging)
+      yield* noneLeft
+      assert.equal((yield* send([filePart("reference", [clip])])).status, 200)
+    }), 30_000)
 
   /** The clone form with this as its reference; the refusal must leave nothing of the rest. */
   const inForm = (parts: Iterable<Part>): Iterable<Part> => [

@@ -132,6 +132,16 @@ for (const [name, env] of stores) {
             assert.equal((yield* get(`${at}${path}`, root)).status, 404, "a user's voice is its owner's alone")
           }
 
+          assert.equal((yield* send("POST", `${at}/share`, "", ada)).status, 200)
+          for (const path of ["/reference", "/consent/audio"]) {
+            const [colleague, administrator] = [yield* get(`${at}${path}`, bob), yield* get(`${at}${path}`, root)]
+            assert.deepEqual(
+              [colleague.status, administrator.status],
+              [404, 200],
+              "a shared one's, its administrators' too"
+            )
+          }
+
           const consent = yield* Effect.orDie(
             Context.get(context, Consents).find(TenantId.make("acme"), record.consent.consent_id as ConsentId)
           )

@@ -47,6 +47,7 @@ import { VoiceRepo } from "./services/VoiceRepo.ts"
 import { VoiceWarming } from "./services/VoiceWarming.ts"
 import { VoiceWarmRegistry } from "./services/VoiceWarmRegistry.ts"
 import { GrpcServer } from "./stream/GrpcServer.ts"
+import { serverOptions } from "./stream/websocket/Upgrade.ts"
 
 /** The node program of this very installation, ended by its standard input. */
 const nodeCommand = [
@@ -134,9 +135,11 @@ export const layer = (settings: Settings) => {
     Layer.provideMerge(Accounting.layer(settings))
   )
 
+  const Beside = { routes: Layer.empty, webSocket: serverOptions }
+
   // Provided from the bottom up: what is provided later is built earlier and closed later, so that the surface drains
   // while everything that it stands on still works.
-  return Layer.merge(Http.layer(settings), GrpcServer.layer(settings)).pipe(
+  return Layer.merge(Http.layer(settings, Beside), GrpcServer.layer(settings)).pipe(
     Layer.provide(Readiness.layer({ engine: settings.engine })),
     Layer.provide(Uploads.layer(settings.upload)),
     Layer.provideMerge(AudioEncoder.layer({ workers: settings.encoderWorkers })),

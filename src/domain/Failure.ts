@@ -42,6 +42,10 @@ export const meanings = {
   },
   SCAISPEAK_API_KEY_NOT_FOUND: { status: 404, retryable: false, message: "No such API key." },
   SCAISPEAK_SYNTHESIS_NOT_FOUND: { status: 404, retryable: false, message: "No such synthesis." },
+  SCAISPEAK_SESSION_NOT_FOUND: { status: 404, retryable: false, message: "No such session." },
+  SCAISPEAK_SESSION_TIMEOUT: { status: 408, retryable: true, message: "The session was left idle." },
+  SCAISPEAK_CLIENT_TOO_SLOW: { status: 408, retryable: true, message: "The client did not read what was sent." },
+  SCAISPEAK_SHUTTING_DOWN: { status: 503, retryable: true, message: "This server is going away; connect again." },
   SCAISPEAK_BACKEND_UNAVAILABLE: { status: 502, retryable: true, message: "No allowed backend can serve the call." },
   SCAISPEAK_BACKEND_FAILED: { status: 502, retryable: true, message: "The backend broke while it was speaking." },
   SCAISPEAK_BACKEND_TIMEOUT: { status: 504, retryable: true, message: "The backend gave no audio in time." },
@@ -193,6 +197,32 @@ export class SynthesisNotFound extends Schema.TaggedError<SynthesisNotFound>()("
   readonly code = "SCAISPEAK_SYNTHESIS_NOT_FOUND"
 }
 
+/** Never there, over, somebody else's, opened with another token, or too far behind to go on without a gap. */
+export class SessionNotFound extends Schema.TaggedError<SessionNotFound>()("SessionNotFound", {}) {
+  readonly code = "SCAISPEAK_SESSION_NOT_FOUND"
+}
+
+/** A live session in which nothing happened: no `open` came, or neither side had anything to say. */
+export class SessionTimeout extends Schema.TaggedError<SessionTimeout>()("SessionTimeout", {
+  waitedMs: Schema.Number
+}) {
+  readonly code = "SCAISPEAK_SESSION_TIMEOUT"
+}
+
+/** What was ready for the client waited longer than the write limit. */
+export class ClientTooSlow extends Schema.TaggedError<ClientTooSlow>()("ClientTooSlow", {
+  waitedMs: Schema.Number
+}) {
+  readonly code = "SCAISPEAK_CLIENT_TOO_SLOW"
+}
+
+/** The process drains: it takes no new session, and those that live end once they have spoken. */
+export class ShuttingDown extends Schema.TaggedError<ShuttingDown>()("ShuttingDown", {}) {
+  readonly code = "SCAISPEAK_SHUTTING_DOWN"
+  /** Seconds: another process takes the connection at once. */
+  readonly retryAfter = 1
+}
+
 /** No allowed backend has what the voice needs. `reasons` says why for each, in words. */
 export class BackendUnavailable extends Schema.TaggedError<BackendUnavailable>()("BackendUnavailable", {
   reasons: Schema.Array(Schema.String)
@@ -263,6 +293,10 @@ export type Failure =
   | LicenceDocumentNotFound
   | ApiKeyNotFound
   | SynthesisNotFound
+  | SessionNotFound
+  | SessionTimeout
+  | ClientTooSlow
+  | ShuttingDown
   | DispatchFailure
   | SaveToRequiresJwt
   | SaveToFailed

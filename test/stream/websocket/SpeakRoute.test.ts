@@ -17,15 +17,13 @@ const connect = (url: string, protocols: ReadonlyArray<string> = []) =>
       const audio: Array<Buffer> = []
       const closed: Array<[number, string]> = []
       let opened = false
-      socket.onopen = () => {
-        opened = true
-      }
-      socket.onmessage = ({ data }) => {
+      socket.addEventListener("open", () => (opened = true))
+      socket.addEventListener("message", ({ data }) => {
         sent.push(data)
         if (typeof data === "string") frames.push(JSON.parse(data))
         else audio.push(Buffer.from(data as ArrayBuffer))
-      }
-      socket.onclose = ({ code, reason }) => closed.push([code, reason])
+      })
+      socket.addEventListener("close", ({ code, reason }) => closed.push([code, reason]))
       return {
         socket,
         frames,

@@ -23,6 +23,7 @@ const contract: ReadonlyArray<readonly [Failure.Failure, string, number, boolean
     false
   ],
   [new Failure.AudioUndecodable({ field: "reference", reason: "is text" }), "SCAISPEAK_AUDIO_UNDECODABLE", 422, false],
+  [new Failure.ErasureNotFound(), "SCAISPEAK_ERASURE_NOT_FOUND", 404, false],
   [new Failure.SynthesisNotFound(), "SCAISPEAK_SYNTHESIS_NOT_FOUND", 404, false],
   [new Failure.BackendUnavailable({ reasons: ["A is away"] }), "SCAISPEAK_BACKEND_UNAVAILABLE", 502, true],
   [new Failure.BackendFailed({ backend: "A", cause: "x" }), "SCAISPEAK_BACKEND_FAILED", 502, true],

@@ -4,8 +4,14 @@
  */
 import { Clock, Context, DateTime, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
-import { LicenceDocumentNotFound, VoiceNotFound } from "../domain/Failure.ts"
-import type { AudioUndecodable, InvalidRequest, PreflightFailed, StorageUnavailable } from "../domain/Failure.ts"
+import { LicenceDocumentNotFound } from "../domain/Failure.ts"
+import type {
+  AudioUndecodable,
+  InvalidRequest,
+  PreflightFailed,
+  StorageUnavailable,
+  VoiceNotFound
+} from "../domain/Failure.ts"
 import type { VoiceId } from "../domain/Ids.ts"
 import { changed } from "../domain/Licence.ts"
 import type { Licence, LicenceTerms } from "../domain/Licence.ts"

@@ -7,6 +7,7 @@ import { mount } from "./http/Document.ts"
 import * as Http from "./http/Http.ts"
 import { Readiness } from "./http/Readiness.ts"
 import { Uploads } from "./http/Uploads.ts"
+import * as Erasures from "./jobs/Erasures.ts"
 import * as Housekeeping from "./jobs/Housekeeping.ts"
 import { Accounting } from "./services/Accounting.ts"
 import { ApiKeys } from "./services/ApiKeys.ts"
@@ -19,6 +20,8 @@ import { ClipNormaliser } from "./services/ClipNormaliser.ts"
 import { Consents } from "./services/Consents.ts"
 import { Database } from "./services/Database.ts"
 import * as EmbeddedNode from "./services/EmbeddedNode.ts"
+import { ErasedClips } from "./services/ErasedClips.ts"
+import { Erasure } from "./services/Erasure.ts"
 import { GlobalVoices } from "./services/GlobalVoices.ts"
 import { Idempotency } from "./services/Idempotency.ts"
 import { Identity } from "./services/Identity.ts"
@@ -132,8 +135,10 @@ export const layer = (settings: Settings) => {
   const Library = Layer.mergeAll(
     VoiceLibrary.layer,
     GlobalVoices.layer,
-    VoiceWarming.layer({ engine: settings.engine }).pipe(Layer.provideMerge(VoiceWarmRegistry.layer()))
+    VoiceWarming.layer({ engine: settings.engine }),
+    Erasures.layer.pipe(Layer.provideMerge(Erasure.layer), Layer.provide(ErasedClips.layer))
   ).pipe(
+    Layer.provideMerge(VoiceWarmRegistry.layer()),
     Layer.provideMerge(VoiceIntake.layer),
     Layer.provideMerge(Clips)
   )

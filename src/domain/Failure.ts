@@ -41,6 +41,7 @@ export const meanings = {
     message: "The voice has no licence document."
   },
   SCAISPEAK_API_KEY_NOT_FOUND: { status: 404, retryable: false, message: "No such API key." },
+  SCAISPEAK_ERASURE_NOT_FOUND: { status: 404, retryable: false, message: "No such erasure." },
   SCAISPEAK_SYNTHESIS_NOT_FOUND: { status: 404, retryable: false, message: "No such synthesis." },
   SCAISPEAK_SESSION_NOT_FOUND: { status: 404, retryable: false, message: "No such session." },
   SCAISPEAK_SESSION_TIMEOUT: { status: 408, retryable: true, message: "The session was left idle." },
@@ -192,6 +193,11 @@ export class ApiKeyNotFound extends Schema.TaggedError<ApiKeyNotFound>()("ApiKey
   readonly code = "SCAISPEAK_API_KEY_NOT_FOUND"
 }
 
+/** Absent, or of another tenant. */
+export class ErasureNotFound extends Schema.TaggedError<ErasureNotFound>()("ErasureNotFound", {}) {
+  readonly code = "SCAISPEAK_ERASURE_NOT_FOUND"
+}
+
 /** Absent, still running, or somebody else's. */
 export class SynthesisNotFound extends Schema.TaggedError<SynthesisNotFound>()("SynthesisNotFound", {}) {
   readonly code = "SCAISPEAK_SYNTHESIS_NOT_FOUND"
@@ -292,6 +298,7 @@ export type Failure =
   | PreflightFailed
   | LicenceDocumentNotFound
   | ApiKeyNotFound
+  | ErasureNotFound
   | SynthesisNotFound
   | SessionNotFound
   | SessionTimeout

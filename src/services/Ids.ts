@@ -9,6 +9,7 @@ import type {
   ApiKeyId,
   AuditId,
   ConsentId,
+  ErasureId,
   JobId,
   LicenceId,
   RequestId,
@@ -27,6 +28,7 @@ export interface Kinds {
   readonly job: JobId
   readonly lic: LicenceId
   readonly cns: ConsentId
+  readonly ers: ErasureId
   readonly req: RequestId
 }
 

@@ -18,7 +18,8 @@ const names = [
   "0007_consents",
   "0008_licences",
   "0009_voice_pages",
-  "0010_intake"
+  "0010_intake",
+  "0011_erasure"
 ]
 
 const recorded = Effect.gen(function*() {

@@ -45,6 +45,7 @@ export const layer = HttpApiBuilder.group(
           const caller = yield* Caller
           const received = yield* uploads.receive(payload, expected)
           const request = yield* newVoiceRequest(received)
+          let made: VoiceId | null = null
           return yield* once(idempotency, {
             key: headers["idempotency-key"],
             route: "POST /voices",
@@ -58,9 +59,10 @@ export const layer = HttpApiBuilder.group(
             }),
             answer: Effect.gen(function*() {
               const voice = yield* make(caller.user, request)
-              caller.resourceId = voice.voiceId
+              caller.resourceId = made = voice.voiceId
               return yield* created(voice)
-            })
+            }),
+            voiceId: () => made
           })
         },
         Effect.scoped,

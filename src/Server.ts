@@ -3,6 +3,7 @@ import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Layer } from "effect"
 import { join } from "node:path"
 import type { Settings } from "./Config.ts"
+import { mount } from "./http/Document.ts"
 import * as Http from "./http/Http.ts"
 import { Readiness } from "./http/Readiness.ts"
 import { Uploads } from "./http/Uploads.ts"
@@ -14,6 +15,12 @@ import { AudioEncoder } from "./services/AudioEncoder.ts"
 import { Breakers } from "./services/Breakers.ts"
 import { ClipFiles } from "./services/ClipFiles.ts"
 import { ClipIntake } from "./services/ClipIntake.ts"
+import { ClipSources } from "./services/ClipSources.ts"
+import { ConsentAlignment } from "./services/ConsentAlignment.ts"
+import { DriveClips } from "./services/DriveClips.ts"
+import { Recordings } from "./services/Recordings.ts"
+import { SafeHttp } from "./services/SafeHttp.ts"
+import { TokenExchange } from "./services/TokenExchange.ts"
 import { ClipNormaliser } from "./services/ClipNormaliser.ts"
 import { Consents } from "./services/Consents.ts"
 import { Database } from "./services/Database.ts"
@@ -47,6 +54,7 @@ import { VoiceRepo } from "./services/VoiceRepo.ts"
 import { VoiceWarming } from "./services/VoiceWarming.ts"
 import { VoiceWarmRegistry } from "./services/VoiceWarmRegistry.ts"
 import { GrpcServer } from "./stream/GrpcServer.ts"
+import * as Recorder from "./stream/Recorder.ts"
 import { serverOptions } from "./stream/websocket/Upgrade.ts"
 
 /** The node program of this very installation, ended by its standard input. */
@@ -115,10 +123,20 @@ export const layer = (settings: Settings) => {
       : Layer.empty
   )
 
-  const Clips = ClipIntake.layer.pipe(
-    Layer.provide(AudioDecoder.layer({ ffmpeg: settings.ffmpeg })),
-    Layer.provide(Preflight.layer({ limits: settings.preflight, vadModel: settings.vadModel })),
+  const Kept = Recordings.layer({ keepMs: settings.recordingKeepMs }).pipe(
     Layer.provideMerge(ClipFiles.layer({ folder: join(settings.dataDir, "uploads") }))
+  )
+
+  const Elsewhere = ClipSources.layer.pipe(
+    Layer.provide(DriveClips.layer({ url: settings.drive?.url, ...settings.upload })),
+    Layer.provide(settings.drive === undefined ? TokenExchange.layerOff : TokenExchange.layer(settings.drive)),
+    Layer.provide(SafeHttp.layer(settings.outbound))
+  )
+
+  const Clips = ClipIntake.layer.pipe(
+    Layer.provide(ConsentAlignment.layer(settings.consentAlignment)),
+    Layer.provide(AudioDecoder.layer({ ffmpeg: settings.ffmpeg })),
+    Layer.provide(Preflight.layer({ limits: settings.preflight, vadModel: settings.vadModel }))
   )
 
   const Library = Layer.mergeAll(
@@ -127,6 +145,7 @@ export const layer = (settings: Settings) => {
     VoiceWarming.layer({ engine: settings.engine }).pipe(Layer.provideMerge(VoiceWarmRegistry.layer()))
   ).pipe(
     Layer.provideMerge(VoiceIntake.layer),
+    Layer.provideMerge(Elsewhere),
     Layer.provideMerge(Clips)
   )
 
@@ -135,7 +154,13 @@ export const layer = (settings: Settings) => {
     Layer.provideMerge(Accounting.layer(settings))
   )
 
-  const Beside = { routes: Layer.empty, webSocket: serverOptions }
+  const Beside = {
+    routes: Recorder.layer({
+      path: `${mount}/voices/record`,
+      referenceMsMax: settings.preflight.durationMsMax
+    }),
+    webSocket: serverOptions
+  }
 
   // Provided from the bottom up: what is provided later is built earlier and closed later, so that the surface drains
   // while everything that it stands on still works.
@@ -146,6 +171,7 @@ export const layer = (settings: Settings) => {
     Layer.provideMerge(Pipeline),
     Layer.provideMerge(Library),
     Layer.provide(Background),
+    Layer.provideMerge(Kept),
     Layer.provideMerge(Layer.mergeAll(Backends, Callers)),
     Layer.provide(SynthesisRecords.layer),
     Layer.provideMerge(References),

@@ -18,6 +18,7 @@ import { consents } from "./sql/migrations/0007_consents.ts"
 import { licences } from "./sql/migrations/0008_licences.ts"
 import { voicePages } from "./sql/migrations/0009_voice_pages.ts"
 import { intake } from "./sql/migrations/0010_intake.ts"
+import { recordings } from "./sql/migrations/0012_recordings.ts"
 import * as MysqlClient from "./sql/MysqlClient.ts"
 import { ensurePartitions } from "./sql/Partitions.ts"
 import * as SqliteClient from "./sql/SqliteClient.ts"
@@ -32,7 +33,8 @@ const migrations: ReadonlyArray<Migrations.Migration> = [
   consents,
   licences,
   voicePages,
-  intake
+  intake,
+  recordings
 ]
 
 /** The database cannot be used at start. The message names it without its password. */

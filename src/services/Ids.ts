@@ -5,7 +5,7 @@
  */
 import { Effect } from "effect"
 import { SecureRandom } from "effect/crypto"
-import type { ApiKeyId, AuditId, ConsentId, JobId, LicenceId, RequestId, SynthesisId, VoiceId } from "../domain/Ids.ts"
+import type { ApiKeyId, AuditId, ConsentId, JobId, LicenceId, RecordingId, RequestId, SynthesisId, VoiceId } from "../domain/Ids.ts"
 
 /** What the prefixes in use make. */
 export interface Kinds {
@@ -16,6 +16,7 @@ export interface Kinds {
   readonly job: JobId
   readonly lic: LicenceId
   readonly cns: ConsentId
+  readonly rec: RecordingId
   readonly req: RequestId
 }
 

@@ -18,9 +18,11 @@ export const DriveReference = Schema.Struct({
   file_id: Schema.optionalKey(DriveFileId),
   mcp_uri: Schema.optionalKey(McpUri),
   share_url: Schema.optionalKey(ShareUrl)
-}).check(Schema.makeFilter((given) =>
-  Object.keys(given).length === 1 ? undefined : "exactly one of file_id, mcp_uri and share_url"
-))
+}).check(
+  Schema.makeFilter((given) =>
+    Object.keys(given).length === 1 ? undefined : "exactly one of file_id, mcp_uri and share_url"
+  )
+)
 export type DriveReference = typeof DriveReference.Type
 
 /** The file of the configured ScaiDrive that is named; undefined when it is a link. */

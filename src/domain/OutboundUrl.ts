@@ -28,7 +28,9 @@ export const decideUrl = (text: string, rules: OutboundRules, previous?: URL): R
   if (url.protocol !== "https:" && !(vouched && url.protocol === "http:")) return Result.fail("is not https")
   if (previous?.protocol === "https:" && url.protocol === "http:") return Result.fail("leads from https to http")
   if (url.username !== "" || url.password !== "") return Result.fail("has credentials in it")
-  if (!vouched && !rules.ports.includes(portOf(url))) return Result.fail(`has a port other than ${rules.ports.join(", ")}`)
+  if (!vouched && !rules.ports.includes(portOf(url))) {
+    return Result.fail(`has a port other than ${rules.ports.join(", ")}`)
+  }
   if (isNumeric(url.hostname) && !writtenPlainly(text, url.hostname)) {
     return Result.fail("has an IP address that is not plainly written")
   }

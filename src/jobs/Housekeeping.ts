@@ -1,10 +1,10 @@
 /** What has to be done now and then whoever calls: kept replies and live recordings that ran out, blobs of nobody, and the months ahead of the job table. */
 import { Clock, Effect, Layer, Schedule } from "effect"
 import { SqlClient } from "effect/sql"
-import { Recordings } from "../services/Recordings.ts"
 import { orUnavailable } from "../services/Database.ts"
 import { Idempotency } from "../services/Idempotency.ts"
 import { PendingBlobs } from "../services/PendingBlobs.ts"
+import { Recordings } from "../services/Recordings.ts"
 import { ensurePartitions } from "../services/sql/Partitions.ts"
 
 /** Any number of processes may do it at once; each does it this often, beginning when it starts. */

@@ -87,8 +87,7 @@ const unfit = (field: string, status: number, { ours }: OutboundRequest) =>
     : InvalidRequest.field(field, ours === true ? "is no file that you have in ScaiDrive" : "leads to no file")
 
 const failureOf =
-  (field: string, { bytesMax, ours }: OutboundRequest) =>
-  ({ kind, reason }: OutboundFailed): DriveClipFailure => {
+  (field: string, { bytesMax, ours }: OutboundRequest) => ({ kind, reason }: OutboundFailed): DriveClipFailure => {
     if (kind === "too large") return new PayloadTooLarge({ field, reason: `is larger than ${bytesMax} bytes` })
     if (ours === true && kind !== "refused") return new StorageUnavailable({ store: "scaidrive", cause: reason })
     return InvalidRequest.field(field, `has an address that ${reason}`)

@@ -5,7 +5,17 @@
  */
 import { Effect } from "effect"
 import { SecureRandom } from "effect/crypto"
-import type { ApiKeyId, AuditId, ConsentId, JobId, LicenceId, RecordingId, RequestId, SynthesisId, VoiceId } from "../domain/Ids.ts"
+import type {
+  ApiKeyId,
+  AuditId,
+  ConsentId,
+  JobId,
+  LicenceId,
+  RecordingId,
+  RequestId,
+  SynthesisId,
+  VoiceId
+} from "../domain/Ids.ts"
 
 /** What the prefixes in use make. */
 export interface Kinds {

@@ -27,7 +27,11 @@ const sweepRows = 100
 
 export class Recordings extends Context.Service<Recordings, {
   /** Keeps a WAV file. The clip may go when this returns. */
-  readonly keep: (caller: AuthUser, part: RecordedPart, clip: ClipFile) => Effect.Effect<RecordingId, StorageUnavailable>
+  readonly keep: (
+    caller: AuthUser,
+    part: RecordedPart,
+    clip: ClipFile
+  ) => Effect.Effect<RecordingId, StorageUnavailable>
   /**
    * The recording on disk, for as long as the scope is open. When that closes with success the recording is used up.
    * `field`: what of the request names it.

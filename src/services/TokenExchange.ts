@@ -90,16 +90,23 @@ const make = Effect.fnUntraced(function*({ audience, clientId, clientSecret, iss
   }, Effect.scoped)
 
   const exchange = Effect.fn("TokenExchange.exchange")(function*({ token, user }: TokenBearer, field: string) {
-    if (user.credential.kind !== "jwt") return yield* InvalidRequest.field(field, "needs a user's token, not an API key")
+    if (user.credential.kind !== "jwt") {
+      return yield* InvalidRequest.field(field, "needs a user's token, not an API key")
+    }
     const digest = hash("sha256", Redacted.value(token), "base64")
     const known = kept.get(digest)
     const begun = yield* Clock.currentTimeMillis
     if (known !== undefined && begun < known.untilMillis) return known.token
     kept.delete(digest)
-    const { status, text } = yield* Effect.catchTag(ask(token), "OutboundFailed", ({ reason }) =>
-      Effect.fail(away(`the token endpoint ${reason}`)))
+    const { status, text } = yield* Effect.catchTag(
+      ask(token),
+      "OutboundFailed",
+      ({ reason }) => Effect.fail(away(`the token endpoint ${reason}`))
+    )
     // A refusal speaks of this token (RFC 8693 §2.2.2), except that 401 speaks of our own client (RFC 6749 §5.2).
-    if (status === 400 || status === 403) return yield* InvalidRequest.field(field, "ScaiKey does not let you use ScaiDrive")
+    if (status === 400 || status === 403) {
+      return yield* InvalidRequest.field(field, "ScaiKey does not let you use ScaiDrive")
+    }
     if (status !== 200) return yield* away(`the token endpoint answered ${status}`)
     const made = yield* Effect.mapError(decode(text), () => away("the token endpoint answered with no token"))
     if (made.token_type.toLowerCase() !== "bearer") return yield* away(`the issuer gave a token of another type`)

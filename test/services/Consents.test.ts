@@ -42,6 +42,7 @@ const consented = Effect.fnUntraced(function*(owner: AuthUser, fields: Partial<V
       statedPurpose: "audiobooks",
       audioKey: `scaispeak/voices/${voiceId}/consent.wav`,
       audioSha256: hex("audio"),
+      alignment: null,
       granted: { userId: owner.userId, requestId: "req_1", ip: "192.0.2.1", userAgent: "curl/8" }
     })
     const { tenantId, userId: ownerUserId } = owner

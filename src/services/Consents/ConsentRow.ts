@@ -1,7 +1,7 @@
 /** A consent with its details, as the tables keep them. */
 import type { SqlClient } from "effect/sql"
-import type { ConsentAlignment } from "../../domain/ConsentAlignment.ts"
 import type { Consent, ConsentDetails } from "../../domain/Consent.ts"
+import type { ConsentAlignment } from "../../domain/ConsentAlignment.ts"
 import type { ConsentId, TenantId, UserId, VoiceId } from "../../domain/Ids.ts"
 
 /** Null altogether once erased. */

@@ -23,7 +23,9 @@ export const serve = <R>(
     const connection = yield* Effect.catchTag(upgrade(options), "HttpServerError", () =>
       Effect.fail(InvalidRequest.field("upgrade", "this is a WebSocket")))
     yield* session(connection).pipe(
-      Effect.tapCause((cause) => sayFailure(connection, cause)),
+      Effect.tapCause((cause) =>
+        sayFailure(connection, cause)
+      ),
       Effect.mapError((error) => isFailure(error) ? new Closed() : error)
     )
     yield* connection.close(1000)

@@ -55,7 +55,7 @@ const exchange = async ({ oidc }: KoaContextWithOIDC, answer: (body: unknown) =>
   const { audience = "", subject_token = "", subject_token_type } = oidc.params as Record<string, string | undefined>
   const isRefused = () => new errors.InvalidGrant("the subject token is not to be exchanged")
   if (subject_token_type !== "urn:ietf:params:oauth:token-type:access_token") throw isRefused()
-  const { payload } = await jwtVerify(subject_token, createLocalJWKSet({ keys: stored() as Array<JoseJwk> }), {
+  const { payload } = await jwtVerify(subject_token, createLocalJWKSet(published()), {
     issuer
   })
     .catch(() => {
@@ -138,6 +138,12 @@ const load = async (keys: ReadonlyArray<JWK>): Promise<RequestListener> => {
 }
 
 const stored = (): ReadonlyArray<JWK> => JSON.parse(readFileSync(keysFile, "utf8"))
+
+const published = () => ({
+  keys: (stored() as ReadonlyArray<JoseJwk>).map(({ alg, crv, e, kid, kty, n, x, y }) =>
+    JSON.parse(JSON.stringify({ alg, crv, e, kid, kty, n, x, y })) as JoseJwk
+  )
+})
 
 let listener = await load(existsSync(keysFile) ? stored() : await newKeys())
 

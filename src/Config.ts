@@ -42,7 +42,7 @@ const preflightDefaults = {
   snrDbMin: 15
 }
 
-/** Between what was measured of right texts, 0.95 and more, and of wrong ones, 0.88 and less (`npm run bench:consent`). */
+/** Between what was measured of right texts, 0.95 and more, and of wrong ones, 0.88 and less (`test/services/ConsentAlignment.test.ts`). */
 const consentAlignmentMin = 0.92
 
 /** Fills in every default. Fails with a line a setting that is missing beside another. */

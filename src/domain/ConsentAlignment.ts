@@ -22,7 +22,7 @@ export const wordsOf = (text: string): ReadonlyArray<string> =>
 
 /** How many of `said` are in `heard`, in their order: the longest common subsequence. */
 export const inOrder = (said: ReadonlyArray<string>, heard: ReadonlyArray<string>): number => {
-  let row = new Array<number>(heard.length + 1).fill(0)
+  let row = Array.from({ length: heard.length + 1 }, () => 0)
   for (const word of said) {
     const next = [0]
     heard.forEach((other, n) => next.push(word === other ? row[n]! + 1 : Math.max(row[n + 1]!, next[n]!)))

@@ -26,7 +26,7 @@ export const serve = <R>(
       Effect.tapCause((cause) =>
         sayFailure(connection, cause)
       ),
-      Effect.mapError((error) => isFailure(error) ? new Closed() : error)
+      Effect.mapError((error) => isFailure(error) ? closed : error)
     )
     yield* connection.close(1000)
   }).pipe(
@@ -36,7 +36,7 @@ export const serve = <R>(
   )
 
 /** The socket has been told why. */
-class Closed {}
+const closed = "closed" as const
 
 const sayFailure = (connection: Connection, cause: Cause.Cause<Failure | Socket.SocketError>) => {
   if (Cause.hasInterrupts(cause)) return Effect.void

@@ -17,7 +17,9 @@ const names = [
   "0006_routing",
   "0007_consents",
   "0008_licences",
-  "0009_voice_pages"
+  "0009_voice_pages",
+  "0010_intake",
+  "0012_recordings"
 ]
 
 const recorded = Effect.gen(function*() {

@@ -17,8 +17,11 @@ import { Breakers } from "./services/Breakers.ts"
 import { ClipFiles } from "./services/ClipFiles.ts"
 import { ClipIntake } from "./services/ClipIntake.ts"
 import { ClipNormaliser } from "./services/ClipNormaliser.ts"
+import { ClipSources } from "./services/ClipSources.ts"
+import { ConsentAlignment } from "./services/ConsentAlignment.ts"
 import { Consents } from "./services/Consents.ts"
 import { Database } from "./services/Database.ts"
+import { DriveClips } from "./services/DriveClips.ts"
 import * as EmbeddedNode from "./services/EmbeddedNode.ts"
 import { ErasedClips } from "./services/ErasedClips.ts"
 import { Erasure } from "./services/Erasure.ts"
@@ -37,20 +40,24 @@ import { PolicyResolver } from "./services/PolicyResolver.ts"
 import { Preflight } from "./services/Preflight.ts"
 import * as PresetVoices from "./services/PresetVoices.ts"
 import { RateLimits } from "./services/RateLimits.ts"
+import { Recordings } from "./services/Recordings.ts"
 import { Redis } from "./services/Redis.ts"
 import { ReferenceCache } from "./services/ReferenceCache.ts"
 import { RelayDispatcher } from "./services/RelayDispatcher.ts"
 import { RunningVoices } from "./services/RunningVoices.ts"
+import { SafeHttp } from "./services/SafeHttp.ts"
 import { ScaiInferDispatcher } from "./services/ScaiInferDispatcher.ts"
 import { Signals } from "./services/Signals.ts"
 import { Synthesis } from "./services/Synthesis.ts"
 import { SynthesisRecords } from "./services/SynthesisRecords.ts"
+import { TokenExchange } from "./services/TokenExchange.ts"
 import { VoiceIntake } from "./services/VoiceIntake.ts"
 import { VoiceLibrary } from "./services/VoiceLibrary.ts"
 import { VoiceRepo } from "./services/VoiceRepo.ts"
 import { VoiceWarming } from "./services/VoiceWarming.ts"
 import { VoiceWarmRegistry } from "./services/VoiceWarmRegistry.ts"
 import { GrpcServer } from "./stream/GrpcServer.ts"
+import * as Recorder from "./stream/Recorder.ts"
 import { StreamService } from "./stream/StreamService.ts"
 import * as SpeakRoute from "./stream/websocket/SpeakRoute.ts"
 import { serverOptions } from "./stream/websocket/Upgrade.ts"
@@ -126,10 +133,20 @@ export const layer = (settings: Settings) => {
       : Layer.empty
   )
 
-  const Clips = ClipIntake.layer.pipe(
-    Layer.provide(AudioDecoder.layer({ ffmpeg: settings.ffmpeg })),
-    Layer.provide(Preflight.layer({ limits: settings.preflight, vadModel: settings.vadModel })),
+  const Kept = Recordings.layer({ keepMs: settings.recordingKeepMs }).pipe(
     Layer.provideMerge(ClipFiles.layer({ folder: join(settings.dataDir, "uploads") }))
+  )
+
+  const Elsewhere = ClipSources.layer.pipe(
+    Layer.provide(DriveClips.layer({ url: settings.drive?.url, ...settings.upload })),
+    Layer.provide(settings.drive === undefined ? TokenExchange.layerOff : TokenExchange.layer(settings.drive)),
+    Layer.provide(SafeHttp.layer(settings.outbound))
+  )
+
+  const Clips = ClipIntake.layer.pipe(
+    Layer.provide(ConsentAlignment.layer(settings.consentAlignment)),
+    Layer.provide(AudioDecoder.layer({ ffmpeg: settings.ffmpeg })),
+    Layer.provide(Preflight.layer({ limits: settings.preflight, vadModel: settings.vadModel }))
   )
 
   const Library = Layer.mergeAll(
@@ -140,6 +157,7 @@ export const layer = (settings: Settings) => {
   ).pipe(
     Layer.provideMerge(VoiceWarmRegistry.layer()),
     Layer.provideMerge(VoiceIntake.layer),
+    Layer.provideMerge(Elsewhere),
     Layer.provideMerge(Clips)
   )
 
@@ -148,7 +166,13 @@ export const layer = (settings: Settings) => {
     Layer.provideMerge(Accounting.layer(settings))
   )
 
-  const Beside = { routes: SpeakRoute.layer(mount), webSocket: serverOptions }
+  const Beside = {
+    routes: Layer.merge(
+      SpeakRoute.layer(mount),
+      Recorder.layer({ path: `${mount}/voices/record`, referenceMsMax: settings.preflight.durationMsMax })
+    ),
+    webSocket: serverOptions
+  }
 
   // Provided from the bottom up: what is provided later is built earlier and closed later, so that the surface drains
   // while everything that it stands on still works.
@@ -161,6 +185,7 @@ export const layer = (settings: Settings) => {
     Layer.provideMerge(Pipeline),
     Layer.provideMerge(Library),
     Layer.provide(Background),
+    Layer.provideMerge(Kept),
     Layer.provideMerge(Layer.mergeAll(Backends, Callers)),
     Layer.provide(SynthesisRecords.layer),
     Layer.provideMerge(References),

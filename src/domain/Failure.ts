@@ -122,9 +122,9 @@ export class ConcurrencyLimited extends Schema.TaggedError<ConcurrencyLimited>()
   readonly retryAfter = 1
 }
 
-/** The database, object store, registry or token issuer does not answer. `cause` is for the log, never for the caller. */
+/** The database, object store, registry, token issuer or ScaiDrive does not answer. `cause` is for the log, never for the caller. */
 export class StorageUnavailable extends Schema.TaggedError<StorageUnavailable>()("StorageUnavailable", {
-  store: Schema.Literals(["database", "objects", "redis", "issuer"]),
+  store: Schema.Literals(["database", "objects", "redis", "issuer", "scaidrive"]),
   cause: Schema.Defect()
 }) {
   readonly code = "SCAISPEAK_STORAGE_UNAVAILABLE"

@@ -30,6 +30,9 @@ export type ErasureId = typeof ErasureId.Type
 export const JobId = prefixed("job").pipe(Schema.brand("JobId"))
 export type JobId = typeof JobId.Type
 
+export const RecordingId = prefixed("rec").pipe(Schema.brand("RecordingId"))
+export type RecordingId = typeof RecordingId.Type
+
 export const LicenceId = prefixed("lic").pipe(Schema.brand("LicenceId"))
 export type LicenceId = typeof LicenceId.Type
 

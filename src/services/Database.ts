@@ -19,6 +19,7 @@ import { licences } from "./sql/migrations/0008_licences.ts"
 import { voicePages } from "./sql/migrations/0009_voice_pages.ts"
 import { intake } from "./sql/migrations/0010_intake.ts"
 import { erasure } from "./sql/migrations/0011_erasure.ts"
+import { recordings } from "./sql/migrations/0012_recordings.ts"
 import * as MysqlClient from "./sql/MysqlClient.ts"
 import { ensurePartitions } from "./sql/Partitions.ts"
 import * as SqliteClient from "./sql/SqliteClient.ts"
@@ -34,7 +35,8 @@ const migrations: ReadonlyArray<Migrations.Migration> = [
   licences,
   voicePages,
   intake,
-  erasure
+  erasure,
+  recordings
 ]
 
 /** The database cannot be used at start. The message names it without its password. */

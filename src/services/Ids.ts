@@ -12,6 +12,7 @@ import type {
   ErasureId,
   JobId,
   LicenceId,
+  RecordingId,
   RequestId,
   SessionId,
   SynthesisId,
@@ -29,6 +30,7 @@ export interface Kinds {
   readonly lic: LicenceId
   readonly cns: ConsentId
   readonly ers: ErasureId
+  readonly rec: RecordingId
   readonly req: RequestId
 }
 

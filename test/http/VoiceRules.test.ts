@@ -95,6 +95,7 @@ const voiceOfOwner = Effect.fnUntraced(function*(context: Context.Context<never>
       statedPurpose: "tests",
       audioKey: "consent.wav",
       audioSha256: "0".repeat(64),
+      alignment: null,
       granted: { userId, requestId: "req_1", ip: null, userAgent: null }
     })
     const now = DateTime.nowUnsafe()

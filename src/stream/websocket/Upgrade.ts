@@ -26,7 +26,7 @@ import { Identity } from "../../services/Identity.ts"
 import { Ledger } from "../../services/Ledger.ts"
 
 /** A larger frame ends its socket with 1009. */
-const frameBytesMax = 64 * 1024
+export const frameBytesMax = 64 * 1024
 const protocol = "scaispeak.v1"
 const bearerProtocol = "scaispeak.bearer."
 

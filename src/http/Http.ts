@@ -4,6 +4,7 @@ import { ByteSize, Effect, Layer } from "effect"
 import { HttpIncomingMessage, HttpMiddleware, HttpRouter, UrlParams } from "effect/http"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
+import { Readiness } from "../services/Readiness.ts"
 import { Api, mount } from "./Api.ts"
 import * as Authentication from "./Authentication.ts"
 import * as DrainingServer from "./DrainingServer.ts"
@@ -19,7 +20,7 @@ import * as Synths from "./handlers/Synths.ts"
 import * as VoicePreview from "./handlers/VoicePreview.ts"
 import * as Voices from "./handlers/Voices.ts"
 import * as VoiceWarming from "./handlers/VoiceWarming.ts"
-import * as Readiness from "./Readiness.ts"
+import * as ReadinessRoutes from "./Readiness.ts"
 import * as Validation from "./Validation.ts"
 
 export interface HttpOptions {
@@ -59,7 +60,7 @@ export const routes = Layer.mergeAll(
     }
   }),
   PrometheusMetrics.layerHttp({ path: "/metrics" }),
-  Readiness.routes,
+  ReadinessRoutes.routes,
   Envelope.layer
 )
 
@@ -67,7 +68,7 @@ export const routes = Layer.mergeAll(
 export const layer = <E, R>(options: HttpOptions, beside: Beside<E, R>) =>
   Layer.effectDiscard(
     // Built after the server, so finalized before it.
-    Effect.flatMap(Readiness.Readiness, ({ stop }) => Effect.addFinalizer(() => stop))
+    Effect.flatMap(Readiness, ({ stop }) => Effect.addFinalizer(() => stop))
   ).pipe(
     Layer.provideMerge(
       // The built-in access log costs half the throughput; what matters is in metrics, spans and the audit log.

@@ -7,6 +7,7 @@ import * as Http from "./http/Http.ts"
 import { Readiness } from "./http/Readiness.ts"
 import { Uploads } from "./http/Uploads.ts"
 import * as Housekeeping from "./jobs/Housekeeping.ts"
+import * as SynthJobs from "./jobs/SynthJobs.ts"
 import { Accounting } from "./services/Accounting.ts"
 import { ApiKeys } from "./services/ApiKeys.ts"
 import { AudioDecoder } from "./services/AudioDecoder.ts"
@@ -15,10 +16,15 @@ import { Breakers } from "./services/Breakers.ts"
 import { ClipNormaliser } from "./services/ClipNormaliser.ts"
 import { Consents } from "./services/Consents.ts"
 import { Database } from "./services/Database.ts"
+import { DriveSink } from "./services/DriveSink.ts"
 import * as EmbeddedNode from "./services/EmbeddedNode.ts"
 import { GlobalVoices } from "./services/GlobalVoices.ts"
 import { Idempotency } from "./services/Idempotency.ts"
 import { Identity } from "./services/Identity.ts"
+import { JobExpiry } from "./services/JobExpiry.ts"
+import { JobQueue } from "./services/JobQueue.ts"
+import { JobRepo } from "./services/JobRepo.ts"
+import { JobRuns } from "./services/JobRuns.ts"
 import { JwtVerifier } from "./services/JwtVerifier.ts"
 import { Ledger } from "./services/Ledger.ts"
 import { Licences } from "./services/Licences.ts"
@@ -55,7 +61,8 @@ const nodeCommand = [
   "127.0.0.1:0"
 ] as const
 
-export const layer = (settings: Settings) => {
+/** Everything below the surfaces: what `serve` and `worker` stand on, and what works by itself in both. */
+export const foundation = (settings: Settings) => {
   const Outside = Layer.mergeAll(
     Database.layer(settings.databaseUrl),
     settings.s3 === undefined
@@ -103,22 +110,23 @@ export const layer = (settings: Settings) => {
   )
 
   const Background = Layer.mergeAll(
-    Housekeeping.layer,
+    Housekeeping.layer(settings.jobs),
     PresetVoices.layer,
     settings.embeddedNode
       ? EmbeddedNode.layer({ command: nodeCommand, drainMs: settings.drainMs })
       : Layer.empty
   )
 
-  const Intake = Layer.mergeAll(
-    Uploads.layer({ folder: join(settings.dataDir, "uploads"), ...settings.upload }),
-    AudioDecoder.layer({ ffmpeg: settings.ffmpeg }),
-    Preflight.layer({ limits: settings.preflight, vadModel: settings.vadModel })
-  )
-
   const Library = Layer.merge(
     VoiceLibrary.layer,
     VoiceWarming.layer({ engine: settings.engine }).pipe(Layer.provideMerge(VoiceWarmRegistry.layer()))
+  )
+
+  const Jobs = Layer.mergeAll(
+    JobRepo.layer(settings.jobs).pipe(Layer.provideMerge(JobQueue.layer(settings.jobs))),
+    JobRuns.layer,
+    JobExpiry.layer,
+    DriveSink.layerOff
   )
 
   const Pipeline = Synthesis.layer(settings).pipe(
@@ -128,17 +136,29 @@ export const layer = (settings: Settings) => {
 
   // Provided from the bottom up: what is provided later is built earlier and closed later, so that the surface drains
   // while everything that it stands on still works.
-  return Layer.merge(Http.layer(settings), GrpcServer.layer(settings)).pipe(
-    Layer.provide(Readiness.layer({ engine: settings.engine })),
-    Layer.provide(Intake),
+  return SynthJobs.layer(settings.jobs).pipe(
     Layer.provideMerge(AudioEncoder.layer({ workers: settings.encoderWorkers })),
     Layer.provideMerge(Pipeline),
     Layer.provideMerge(Library),
     Layer.provide(Background),
     Layer.provideMerge(Layer.mergeAll(Backends, Callers)),
-    Layer.provide(SynthesisRecords.layer),
+    Layer.provideMerge(Jobs),
+    Layer.provideMerge(SynthesisRecords.layer),
     Layer.provideMerge(References),
     Layer.provideMerge(State),
     Layer.provideMerge(Outside)
+  )
+}
+
+export const layer = (settings: Settings) => {
+  const Intake = Layer.mergeAll(
+    Uploads.layer({ folder: join(settings.dataDir, "uploads"), ...settings.upload }),
+    AudioDecoder.layer({ ffmpeg: settings.ffmpeg }),
+    Preflight.layer({ limits: settings.preflight, vadModel: settings.vadModel })
+  )
+  return Layer.merge(Http.layer(settings), GrpcServer.layer(settings)).pipe(
+    Layer.provide(Readiness.layer({ engine: settings.engine })),
+    Layer.provide(Intake),
+    Layer.provideMerge(foundation(settings))
   )
 }

@@ -35,6 +35,9 @@ export const meanings = {
   SCAISPEAK_AUDIO_UNDECODABLE: { status: 422, retryable: false, message: "The clip is no audio that can be decoded." },
   SCAISPEAK_API_KEY_NOT_FOUND: { status: 404, retryable: false, message: "No such API key." },
   SCAISPEAK_SYNTHESIS_NOT_FOUND: { status: 404, retryable: false, message: "No such synthesis." },
+  SCAISPEAK_JOB_NOT_FOUND: { status: 404, retryable: false, message: "No such job." },
+  SCAISPEAK_JOB_NOT_FINISHED: { status: 409, retryable: true, message: "The job has no audio yet." },
+  SCAISPEAK_JOB_EXPIRED: { status: 410, retryable: false, message: "The job's audio was removed." },
   SCAISPEAK_BACKEND_UNAVAILABLE: { status: 502, retryable: true, message: "No allowed backend can serve the call." },
   SCAISPEAK_BACKEND_FAILED: { status: 502, retryable: true, message: "The backend broke while it was speaking." },
   SCAISPEAK_BACKEND_TIMEOUT: { status: 504, retryable: true, message: "The backend gave no audio in time." },
@@ -171,6 +174,21 @@ export class SynthesisNotFound extends Schema.TaggedError<SynthesisNotFound>()("
   readonly code = "SCAISPEAK_SYNTHESIS_NOT_FOUND"
 }
 
+/** Absent, or somebody else's. */
+export class JobNotFound extends Schema.TaggedError<JobNotFound>()("JobNotFound", {}) {
+  readonly code = "SCAISPEAK_JOB_NOT_FOUND"
+}
+
+/** It still runs, or it ended without audio; `status` says which. */
+export class JobNotFinished extends Schema.TaggedError<JobNotFinished>()("JobNotFinished", { status: Schema.String }) {
+  readonly code = "SCAISPEAK_JOB_NOT_FINISHED"
+  readonly details = [{ field: "status", message: this.status }]
+}
+
+export class JobExpired extends Schema.TaggedError<JobExpired>()("JobExpired", {}) {
+  readonly code = "SCAISPEAK_JOB_EXPIRED"
+}
+
 /** No allowed backend has what the voice needs. `reasons` says why for each, in words. */
 export class BackendUnavailable extends Schema.TaggedError<BackendUnavailable>()("BackendUnavailable", {
   reasons: Schema.Array(Schema.String)
@@ -239,6 +257,9 @@ export type Failure =
   | AudioUndecodable
   | ApiKeyNotFound
   | SynthesisNotFound
+  | JobNotFound
+  | JobNotFinished
+  | JobExpired
   | DispatchFailure
   | SaveToRequiresJwt
   | SaveToFailed

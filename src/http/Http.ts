@@ -12,8 +12,10 @@ import * as Admin from "./handlers/Admin.ts"
 import * as Consents from "./handlers/Consents.ts"
 import * as GlobalVoices from "./handlers/GlobalVoices.ts"
 import * as Intake from "./handlers/Intake.ts"
+import * as Jobs from "./handlers/Jobs.ts"
 import * as Nodes from "./handlers/Nodes.ts"
 import * as Speech from "./handlers/Speech.ts"
+import type { SpeechOptions } from "./handlers/Speech.ts"
 import * as Synths from "./handlers/Synths.ts"
 import * as VoicePreview from "./handlers/VoicePreview.ts"
 import * as Voices from "./handlers/Voices.ts"
@@ -21,7 +23,7 @@ import * as VoiceWarming from "./handlers/VoiceWarming.ts"
 import * as Readiness from "./Readiness.ts"
 import * as Validation from "./Validation.ts"
 
-export interface HttpOptions {
+export interface HttpOptions extends SpeechOptions {
   readonly host: string
   readonly port: number
   /** Largest request body. */
@@ -32,14 +34,14 @@ export interface HttpOptions {
   readonly drainMs: number
 }
 
-const ApiRoutes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
-  Layer.provide([Speech.layer, Synths.layer, Voices.layer, Intake.layer, VoicePreview.layer, VoiceWarming.layer]),
+const apiRoutes = (options: SpeechOptions) => HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
+  Layer.provide([Speech.layer(options), Jobs.layer, Synths.layer, Voices.layer, Intake.layer, VoicePreview.layer, VoiceWarming.layer]),
   Layer.provide([Consents.layer, GlobalVoices.layer, Admin.layer, Nodes.layer]),
   Layer.provide([Authentication.layer, Validation.layer])
 )
 
-export const routes = Layer.mergeAll(
-  ApiRoutes,
+export const routes = (options: SpeechOptions) => Layer.mergeAll(
+  apiRoutes(options),
   HttpApiScalar.layer(Api, {
     path: "/docs",
     // No tools of others, and nothing fetched from elsewhere.
@@ -63,7 +65,7 @@ export const layer = (options: HttpOptions) =>
   ).pipe(
     Layer.provideMerge(
       // The built-in access log costs half the throughput; what matters is in metrics, spans and the audit log.
-      HttpRouter.serve(routes, { disableListenLog: true, disableLogger: true })
+      HttpRouter.serve(routes(options), { disableListenLog: true, disableLogger: true })
     ),
     Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(options.bodyLimitBytes))),
     Layer.provide(HttpMiddleware.layerTracerDisabledForUrls([`${mount}/healthz`, `${mount}/readyz`, "/metrics"])),

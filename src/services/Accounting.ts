@@ -7,7 +7,7 @@ import type { Scope } from "effect"
 import { Backend } from "../domain/BackendPolicy.ts"
 import { ConcurrencyLimited } from "../domain/Failure.ts"
 import type { Code } from "../domain/Failure.ts"
-import type { RequestId, SynthesisId, VoiceId } from "../domain/Ids.ts"
+import type { RequestId, SynthesisId, TenantId, VoiceId } from "../domain/Ids.ts"
 import type { AuthUser } from "../domain/Permission.ts"
 import { Ledger } from "./Ledger.ts"
 import { step } from "./Trace.ts"
@@ -65,6 +65,8 @@ const openHoldsGauge = Metric.gauge("scaispeak_open_holds", { description: "Synt
 
 export class Accounting extends Context.Service<Accounting, {
   readonly hold: (request: HoldRequest) => Effect.Effect<Hold, ConcurrencyLimited, Scope.Scope>
+  /** A hold's place alone, for part of something that is accounted for as a whole. */
+  readonly place: (tenantId: TenantId) => Effect.Effect<void, ConcurrencyLimited, Scope.Scope>
   /** Holds open in this process. */
   readonly openHolds: () => number
 }>()("scaispeak/Accounting") {
@@ -77,29 +79,29 @@ export class Accounting extends Context.Service<Accounting, {
         const byTenant = new Map<string, number>()
         let open = 0
 
-        const take = (request: HoldRequest, createdAt: number) =>
+        const take = (tenantId: TenantId) =>
           Effect.suspend(() => {
-            const { tenantId } = request.caller
             const held = byTenant.get(tenantId) ?? 0
             if (options.tenantConcurrency > 0 && held >= options.tenantConcurrency) {
               return Effect.fail(new ConcurrencyLimited({ limit: options.tenantConcurrency }))
             }
             byTenant.set(tenantId, held + 1)
             open++
-            return Effect.as(
-              Metric.update(openHoldsGauge, open),
-              { request, createdAt, facts: {} as HoldFacts }
-            )
+            return Metric.update(openHoldsGauge, open)
           })
-
-        const settle = ({ createdAt, facts, request }: Effect.Success<ReturnType<typeof take>>) =>
-          Effect.gen(function*() {
-            const { tenantId } = request.caller
+        const leave = (tenantId: TenantId) =>
+          Effect.suspend(() => {
             const held = byTenant.get(tenantId)! - 1
             if (held === 0) byTenant.delete(tenantId)
             else byTenant.set(tenantId, held)
             open--
-            yield* Metric.update(openHoldsGauge, open)
+            return Metric.update(openHoldsGauge, open)
+          })
+
+        const settle = (request: HoldRequest, createdAt: number, facts: HoldFacts) =>
+          Effect.gen(function*() {
+            const { tenantId } = request.caller
+            yield* leave(tenantId)
             // Refused before any backend was asked: nothing was used.
             if (facts.backend === undefined) return
             const outcome = facts.outcome ?? "aborted"
@@ -132,8 +134,14 @@ export class Accounting extends Context.Service<Accounting, {
 
         return Accounting.of({
           hold: (request) =>
-            Effect.flatMap(Clock.currentTimeMillis, (createdAt) =>
-              Effect.acquireRelease(take(request, createdAt), settle)).pipe(step("Accounting.hold")),
+            Effect.flatMap(Clock.currentTimeMillis, (createdAt) => {
+              const facts: HoldFacts = {}
+              return Effect.acquireRelease(
+                Effect.as(take(request.caller.tenantId), { facts }),
+                () => settle(request, createdAt, facts)
+              )
+            }).pipe(step("Accounting.hold")),
+          place: (tenantId) => Effect.acquireRelease(take(tenantId), () => leave(tenantId)),
           openHolds: () =>
             open
         })

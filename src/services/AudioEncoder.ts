@@ -15,7 +15,7 @@ import type { EncodingOptions } from "./AudioEncoder/Encoding.ts"
 import { inlineEncoding, pullInline } from "./AudioEncoder/InlineEncoding.ts"
 import { pullRemote } from "./AudioEncoder/RemotePull.ts"
 
-export { completed } from "./AudioEncoder/Completed.ts"
+export { completed, ofLength } from "./AudioEncoder/Completed.ts"
 export { rateFor } from "./AudioEncoder/OutputRate.ts"
 
 export class AudioEncoder extends Context.Service<AudioEncoder, {

@@ -74,6 +74,11 @@ export const sentenceEnds = (text: string, language: string): ReadonlyArray<numb
   return ends
 }
 
+/** The text sentence by sentence, white space after them included; joined it is the text. Read as it is pulled. */
+export function* sentencesOf(text: string, language: string): Generator<string> {
+  yield* verbatimSentences(text, language)
+}
+
 function* sentences(text: string, language: string): Generator<Piece> {
   let before: string | undefined
   for (const sentence of verbatimSentences(text, language)) {

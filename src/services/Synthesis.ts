@@ -10,18 +10,19 @@
 import { Clock, Context, Effect, Layer, Scope } from "effect"
 import type { Stream } from "effect"
 import { decide } from "../domain/BackendPolicy.ts"
-import type { Backend, BackendPreference } from "../domain/BackendPolicy.ts"
+import type { Availability, Backend, BackendPreference } from "../domain/BackendPolicy.ts"
 import { BackendUnavailable } from "../domain/Failure.ts"
 import type { Failure } from "../domain/Failure.ts"
-import type { RequestId, SynthesisId, VoiceId } from "../domain/Ids.ts"
+import type { LicenceId, RequestId, SynthesisId, VoiceId } from "../domain/Ids.ts"
 import type { PcmChunk } from "../domain/PcmChunk.ts"
 import type { AuthUser } from "../domain/Permission.ts"
 import { codePoints } from "../domain/SpeakRequest.ts"
 import { merge } from "../domain/SpeechParams.ts"
 import type { SpeechParams } from "../domain/SpeechParams.ts"
-import { notReady } from "../domain/Voice.ts"
+import { backendsOf, notReady } from "../domain/Voice.ts"
 import type { Voice } from "../domain/Voice.ts"
 import { Accounting } from "./Accounting.ts"
+import type { HoldFacts } from "./Accounting.ts"
 import type { Dispatched, DispatchRefusal } from "./Dispatch.ts"
 import { makeId } from "./Ids.ts"
 import { Licences } from "./Licences.ts"
@@ -50,6 +51,22 @@ export interface SynthesisRequest {
   /** Whether chunks carry word times: the engine's own, else estimated ones with the last chunk. */
   readonly wordTimes: boolean
   readonly tags: ReadonlyArray<string>
+  /**
+   * Of what was admitted and is accounted for as a whole: no rate is counted, nothing is held, and no usage row written. The
+   * facts of this call alone are written to `facts`.
+   */
+  readonly partOf?: { readonly synthesisId: SynthesisId; readonly facts: HoldFacts } | undefined
+  /** The only backend that may speak it, where the policy allows that one. */
+  readonly only?: Backend | undefined
+  /** It rather fails than goes on behind a gap, where its backend broke: the caller will ask again. */
+  readonly unbroken?: boolean
+}
+
+/** A text that may be spoken later, by whatever process. */
+export interface Admitted {
+  readonly synthesisId: SynthesisId
+  /** Which has counted the characters; null when none has to. Whoever asked gives back what is not spoken. */
+  readonly licenceId: LicenceId | null
 }
 
 /** What was decided, known before the first byte of audio is passed on. */
@@ -83,6 +100,15 @@ export interface Speech {
 
 export class Synthesis extends Context.Service<Synthesis, {
   readonly speak: (request: SynthesisRequest) => Effect.Effect<Speech, Failure, Scope.Scope>
+  /**
+   * Everything that refuses a call before a backend is picked, for a text that is spoken later. A backend that is away now
+   * refuses nothing; a voice that no allowed backend knows does.
+   */
+  readonly admit: (
+    caller: AuthUser,
+    voiceId: VoiceId,
+    characters: number
+  ) => Effect.Effect<Admitted, Failure>
   /** Whether the caller may hear the voice now, as before a call: for audio of it that was made before. */
   readonly permit: (caller: AuthUser, voiceId: VoiceId) => Effect.Effect<void, Failure>
 }>()("scaispeak/Synthesis") {
@@ -112,24 +138,41 @@ export class Synthesis extends Context.Service<Synthesis, {
           return voice
         })
 
+        const held = Effect.fnUntraced(function*(request: SynthesisRequest, voice: Voice, characters: number) {
+          yield* limits.check(request.caller)
+          const synthesisId = yield* makeId("syn")
+          const { facts } = yield* accounting.hold({ ...request, synthesisId, characters })
+          yield* licences.hold(voice, characters, facts).pipe(step("synthesis.licence"))
+          return { facts, synthesisId }
+        })
+
+        const admit = Effect.fnUntraced(function*(caller: AuthUser, voiceId: VoiceId, characters: number) {
+          const policy = yield* policies.resolve(caller.tenantId)
+          const voice = yield* permitted(caller, voiceId)
+          const known = backendsOf(voice)
+          if (!policy.allowedBackends.some((backend) => known[backend])) {
+            return yield* new BackendUnavailable({ reasons: ["No backend that this tenant may use knows the voice."] })
+          }
+          yield* limits.check(caller)
+          const licenceId = yield* licences.reserve(voice, characters)
+          return { synthesisId: yield* makeId("syn"), licenceId }
+        }, step("Synthesis.admit"))
+
         const speak = Effect.fnUntraced(function*(request: SynthesisRequest) {
           const { caller } = request
           const policy = yield* policies.resolve(caller.tenantId).pipe(step("synthesis.policy"))
           // Before the voice is looked at: whoever stops it afterwards finds this call.
           const call = yield* running.enter(request.voiceId)
           const voice = yield* permitted(caller, request.voiceId)
-          yield* limits.check(caller)
-
-          const synthesisId = yield* makeId("syn")
           const characters = codePoints(request.text)
-          const { facts } = yield* accounting.hold({ ...request, synthesisId, characters })
-          yield* licences.hold(voice, characters, facts).pipe(step("synthesis.licence"))
+          const { facts, synthesisId } = request.partOf ?? (yield* held(request, voice, characters))
           call.onStop.push((failure) => facts.outcome === undefined && fail(facts, failure))
 
-          const decision = decide(policy, request.preference, {
-            A: dispatchers.A.availability(voice),
-            B: dispatchers.B.availability(voice)
-          })
+          const availability = (backend: Backend) =>
+            request.only === undefined || request.only === backend
+              ? dispatchers[backend].availability(voice)
+              : anotherSpeaks
+          const decision = decide(policy, request.preference, { A: availability("A"), B: availability("B") })
           if (decision.candidates.length === 0) return yield* new BackendUnavailable({ reasons: decision.reasons })
 
           const language = request.languageHint ?? voice.languagePrimary
@@ -168,6 +211,7 @@ export class Synthesis extends Context.Service<Synthesis, {
             language,
             voice,
             firstAudioMsMax: options.firstAudioTimeoutMs,
+            unbroken: request.unbroken === true,
             onTakeover: settleAs
           })
           const { dispatched } = first
@@ -194,9 +238,12 @@ export class Synthesis extends Context.Service<Synthesis, {
 
         return Synthesis.of({
           speak,
+          admit,
           permit: (caller, voiceId) =>
             Effect.andThen(policies.resolve(caller.tenantId), Effect.asVoid(permitted(caller, voiceId)))
         })
       })
     )
 }
+
+const anotherSpeaks: Availability = { available: false, reason: "the rest is spoken by the other backend" }

@@ -23,7 +23,9 @@ const codecs = {
   "voices.changed": Message(topics["voices.changed"]),
   "voice.stopped": Message(topics["voice.stopped"]),
   "policy.changed": Message(topics["policy.changed"]),
-  "keys.changed": Message(topics["keys.changed"])
+  "keys.changed": Message(topics["keys.changed"]),
+  "jobs.queued": Message(topics["jobs.queued"]),
+  "job.changed": Message(topics["job.changed"])
 } satisfies Record<Topic, unknown>
 
 const codecOf = <T extends Topic>(topic: T) =>

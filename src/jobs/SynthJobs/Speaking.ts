@@ -25,8 +25,10 @@ export interface Spoken {
   readonly sizes: ReadonlyArray<number>
 }
 
-/** How long a run waits for backends that are away or full before it gives up, ms. */
+/** How long a run waits for what is away or full before it gives up, ms. */
 const patienceMillis = 60_000
+/** Times that a backend may break over one segment before the run gives up: another text may not do that to it. */
+const breaksMax = 3
 /** From 250 ms, doubling to 2 s. */
 const again = Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("2 seconds")])
 const placeEvery = "250 millis"
@@ -108,14 +110,19 @@ export const speak = Effect.fnUntraced(function*(
   }, Effect.scoped)
 
   const patiently = <A, E extends Failure | RunLost>(self: Effect.Effect<A, E>) =>
-    Effect.flatMap(Clock.currentTimeMillis, (began) =>
-      Effect.retry(self, {
+    Effect.flatMap(Clock.currentTimeMillis, (began) => {
+      let breaks = 0
+      return Effect.retry(self, {
         schedule: again,
-        while: (failure) =>
-          "code" in failure && meanings[failure.code].retryable
-            ? Effect.map(Clock.currentTimeMillis, (now) => now - began < patienceMillis)
-            : Effect.succeed(false)
-      }))
+        while: (failure) => {
+          if (!("code" in failure) || !meanings[failure.code].retryable) return Effect.succeed(false)
+          if (failure._tag === "BackendFailed" || failure._tag === "BackendTimeout") {
+            return Effect.succeed(++breaks < breaksMax)
+          }
+          return Effect.map(Clock.currentTimeMillis, (now) => now - began < patienceMillis)
+        }
+      })
+    })
 
   const one = Effect.fnUntraced(function*(index: number) {
     finished.set(index, yield* patiently(once(index)))

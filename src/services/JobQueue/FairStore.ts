@@ -2,8 +2,8 @@
  * A store for Effect's `PersistedQueue` whose elements take turns by flow and by size, over `job_queue`.
  *
  * The store that Effect ships hands elements out in the order of their arrival, so a tenant with ten thousand jobs would
- * keep everybody waiting. Here each element has a position: the greater of where its flow stands and where the queue
- * stands, plus its cost (self-clocked fair queueing: Golestani, "A self-clocked fair queueing scheme for broadband
+ * keep everybody waiting. Here each element has a position: where its flow stands, or how far the queue has come if that is
+ * further, plus its cost (self-clocked fair queueing: Golestani, "A self-clocked fair queueing scheme for broadband
  * applications", 1994). So flows share the queue by cost, one that was away cannot save up, a small element goes before a
  * large one, and taking the next is one step in an index.
  *
@@ -52,7 +52,13 @@ interface Held {
   readonly attempts: number
 }
 
-type Row = { readonly id: string; readonly flow: string; readonly element: string; readonly attempts: number }
+interface Row {
+  readonly id: string
+  readonly flow: string
+  readonly element: string
+  readonly position: number
+  readonly attempts: number
+}
 
 const decodeTurn = Schema.decodeUnknownSync(Turn)
 
@@ -72,14 +78,12 @@ export const make = Effect.fnUntraced(function*(options: FairStoreOptions) {
   const failing = (message: string) => <A, R>(effect: Effect.Effect<A, SqlError.SqlError, R>) =>
     Effect.mapError(effect, (cause) => new PersistedQueue.PersistedQueueError({ message, cause }))
 
-  /** Where the flow and the queue stand. */
+  /** Where the flow stands, or how far the queue has come. */
   const standing = Effect.fnUntraced(function*(queue: string, flow: string) {
-    const [row] = yield* sql<{ readonly own: number | null; readonly head: number | null; readonly last: number | null }>`
-      SELECT
-        (SELECT MAX(position) FROM job_queue WHERE queue = ${queue} AND flow = ${flow}) AS own,
-        (SELECT MIN(position) FROM job_queue WHERE queue = ${queue} AND ready = 1) AS head,
-        (SELECT MAX(position) FROM job_queue WHERE queue = ${queue} AND ready = 0) AS last`
-    return Math.max(row?.own ?? 0, row?.head ?? row?.last ?? 0)
+    const [row] = yield* sql<{ readonly own: number | null; readonly come: number | null }>`
+      SELECT (SELECT MAX(position) FROM job_queue WHERE queue = ${queue} AND flow = ${flow}) AS own,
+        (SELECT position FROM job_queue_clock WHERE queue = ${queue}) AS come`
+    return Math.max(row?.own ?? 0, row?.come ?? 0)
   })
 
   const offer = Effect.fnUntraced(function*(queue: string, id: string, element: unknown, delayMillis: number) {
@@ -100,6 +104,14 @@ export const make = Effect.fnUntraced(function*(options: FairStoreOptions) {
     yield* sql.afterCommit(offered.open)
   }, failing("Failed to offer"))
 
+  const further = sql.onDialectOrElse({
+    mysql: () => sql.literal("ON DUPLICATE KEY UPDATE position = GREATEST(position, VALUES(position))"),
+    orElse: () => sql.literal("ON CONFLICT (queue) DO UPDATE SET position = MAX(position, excluded.position)")
+  })
+  /** Lost with a process that dies just here, the queue has come less far than it has, until the next is taken. */
+  const advance = (queue: string, position: number) =>
+    retryingDeadlocks(sql`INSERT INTO job_queue_clock ${sql.insert({ queue, position })} ${further}`)
+
   /** What was to be tried again now, and what dead processes held. */
   const makeReady = Effect.fnUntraced(function*(now: number) {
     if (now - lookedAt < options.pollMs) return
@@ -119,7 +131,7 @@ export const make = Effect.fnUntraced(function*(options: FairStoreOptions) {
     mysql: () => (queue: string, holder: string, until: number) =>
       Effect.gen(function*() {
         const [row] = yield* sql<Row>`
-          SELECT id, flow, element, attempts FROM job_queue ${first(queue)} FOR UPDATE SKIP LOCKED`
+          SELECT id, flow, element, position, attempts FROM job_queue ${first(queue)} FOR UPDATE SKIP LOCKED`
         if (row === undefined) return undefined
         yield* sql`
           UPDATE job_queue SET ready = 0, holder = ${holder}, visible_at = ${until}, attempts = attempts + 1
@@ -131,7 +143,7 @@ export const make = Effect.fnUntraced(function*(options: FairStoreOptions) {
         sql<Row>`
           UPDATE job_queue SET ready = 0, holder = ${holder}, visible_at = ${until}, attempts = attempts + 1
           WHERE queue = ${queue} AND id = (SELECT id FROM job_queue ${first(queue)})
-          RETURNING id, flow, element, attempts`,
+          RETURNING id, flow, element, position, attempts`,
         ([row]) => row
       )
   })
@@ -144,6 +156,7 @@ export const make = Effect.fnUntraced(function*(options: FairStoreOptions) {
     const holder = randomUUID()
     const row = yield* claim(queue, holder, now + options.leaseMs)
     if (row === undefined) return undefined
+    yield* Effect.ignore(advance(queue, row.position), { log: "Warn" })
     const mine: Held = { queue, id: row.id, flow: row.flow, holder, attempts: row.attempts }
     held.add(mine)
     // There may be more, for others who wait.

@@ -59,6 +59,11 @@ export const jobs: Migration = {
       attempts INT NOT NULL,
       PRIMARY KEY (queue, id)
     ) ${tableOptions(sql)}`
+    // How far a queue has come: the furthest position that was taken from it.
+    yield* sql`CREATE TABLE IF NOT EXISTS job_queue_clock (
+      queue VARCHAR(32) NOT NULL PRIMARY KEY,
+      position BIGINT NOT NULL
+    ) ${tableOptions(sql)}`
     yield* sql`CREATE INDEX IF NOT EXISTS job_queue_turns ON job_queue (queue, ready, position, id)`
     yield* sql`CREATE INDEX IF NOT EXISTS job_queue_flows ON job_queue (queue, flow, position)`
     yield* sql`CREATE INDEX IF NOT EXISTS job_queue_times ON job_queue (ready, visible_at)`

@@ -6,6 +6,7 @@ import { run } from "../test/e2e/jobs/Stage.ts"
 
 const jobs = Number(process.argv[2] ?? 200)
 const seed = Number(process.argv[3] ?? Date.now() % 100_000)
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1))
 console.log(`${jobs} jobs, seed ${seed}`)
 const verdict = await run({ jobs, kinds: 12, length: 11, seed, patienceMillis: 300_000, log: (line) => console.log(line) })
 console.log(JSON.stringify(verdict, null, 2))

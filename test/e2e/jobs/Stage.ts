@@ -72,6 +72,8 @@ const program = (args: ReadonlyArray<string>, env: Record<string, string>, greet
     started.stdout!.resume()
     return started.exitCode === null && started.signalCode === null
   }
+  // Whatever ends the run ends what it started.
+  process.once("exit", () => child?.kill("SIGKILL"))
   const kill = async () => {
     const dying = child
     child = undefined

@@ -104,8 +104,13 @@ export const laneOf = (characters: number): Lane => (characters <= shortCharacte
  */
 export const sliceCharacters = 20_000
 
-/** Runs that may fail before the job does. */
-export const attemptsMax = 5
+/** Runs that may fail, one after the other without any getting further, before the job does. */
+export const failuresMax = 5
+/** Runs of which nothing more was heard, without any getting further: more, for a process may die of something else. */
+const deathsMax = 10
+
+/** Whether whatever ran it seems to have died of it. `attempts`: the run that begins, from 1. */
+export const isDeadly = (attempts: number, lastProgress: number): boolean => attempts - lastProgress > deathsMax
 const backoffMillisMax = 300_000
 
 /** Wait before the run after `attempts` failed ones: 2 s, doubling, at most five minutes. */

@@ -3,14 +3,14 @@
  *
  * What a run leaves behind is in the database and the object store, so that it can end anywhere: by a stop of the process,
  * which puts the job back for another one; by its death, after which the lease runs out; by a failure, after which the job
- * waits and is tried again, at most five times. However a run ends, its job has one end, one usage row and one file.
+ * waits and is tried again, at most five times without getting further. However a run ends, its job has one end, one usage row and one file.
  */
 import { Cause, Effect, Layer, Metric, Schedule, Stream } from "effect"
 import { show } from "../domain/Failure.ts"
 import type { Code, Failure } from "../domain/Failure.ts"
 import { isFailure } from "../domain/Failure.ts"
 import type { JobId } from "../domain/Ids.ts"
-import { attemptsMax, folderOf, isWorthAnotherRun, lanes } from "../domain/Job.ts"
+import { failuresMax, folderOf, isDeadly, isWorthAnotherRun, lanes } from "../domain/Job.ts"
 import type { Lane } from "../domain/Job.ts"
 import { segmentsOf } from "../services/JobPlan.ts"
 import { costOf, GaveWay, JobQueue } from "../services/JobQueue.ts"
@@ -115,7 +115,8 @@ export const layer = ({ concurrency }: SynthJobsOptions) =>
         const code: Code = isFailure(failure) ? failure.code : "INTERNAL_ERROR"
         const reason = isFailure(failure) ? reasonOf(failure) : "Something went wrong."
         if (!isFailure(failure)) yield* Effect.logError("a run of a job broke", { job_id: run.jobId }, cause)
-        if (attempts >= attemptsMax || !isWorthAnotherRun(failure)) return yield* fail(run, code, reason)
+        const failures = 1 + (yield* insist(runs.failures(run)))
+        if (failures >= failuresMax || !isWorthAnotherRun(failure)) return yield* fail(run, code, reason)
         yield* insist(runs.putBack(run, reason))
         yield* Effect.logInfo("job put back", { job_id: run.jobId, attempts, code, reason })
         yield* runEnded("put_back")
@@ -136,7 +137,7 @@ export const layer = ({ concurrency }: SynthJobsOptions) =>
         Effect.gen(function*() {
           const run = yield* insist(runs.begin(jobId, attempts))
           if (run !== undefined) {
-            yield* attempts > attemptsMax
+            yield* isDeadly(attempts, run.row.last_progress)
               ? fail(run, "INTERNAL_ERROR", "Whatever ran it died of it each time.")
               : Effect.raceFirst(work(run), lost(run)).pipe(
                 Effect.catchCause((cause) =>

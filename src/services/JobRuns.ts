@@ -65,6 +65,8 @@ export class JobRuns extends Context.Service<JobRuns, {
   readonly holds: (run: Run) => Change
   /** The run ends and the job does not. `reason`: why it has to be run again; null where it only lets others go first. */
   readonly putBack: (run: Run, reason: string | null) => Change
+  /** Runs that failed since one came further. */
+  readonly failures: (run: Run) => Effect.Effect<number, RunLost | StorageUnavailable>
   readonly end: (run: Run, ending: Ending) => Change
   /** `open`: it has not ended. `kept`: it has left audio. `gone`: it has left nothing. */
   readonly state: (jobId: JobId) => Effect.Effect<"open" | "kept" | "gone", StorageUnavailable>
@@ -142,14 +144,28 @@ export class JobRuns extends Context.Service<JobRuns, {
           change(run, {
             segments_done: segmentsDone,
             characters_done: charactersDone,
-            audio_duration_ms: audioMs
+            audio_duration_ms: audioMs,
+            failures: 0,
+            last_progress: run.row.attempts
           }),
         holds: Effect.fnUntraced(function*(run: Run) {
           const rows = yield* sql`SELECT 1 FROM synth_jobs WHERE ${its(run)}`
           if (rows.length === 0) return yield* new RunLost()
         }, orUnavailable),
         putBack: (run, reason) =>
-          Effect.andThen(change(run, { status: "queued", status_reason: reason }), told(run)),
+          Effect.andThen(
+            reason === null
+              ? change(run, { status: "queued", status_reason: null })
+              : orUnavailable(sql`UPDATE synth_jobs SET failures = failures + 1 WHERE ${its(run)}`).pipe(
+                Effect.andThen(change(run, { status: "queued", status_reason: reason }))
+              ),
+            told(run)
+          ),
+        failures: Effect.fnUntraced(function*(run: Run) {
+          const [row] = yield* sql<{ readonly failures: number }>`
+            SELECT failures FROM synth_jobs WHERE ${its(run)}`
+          return row?.failures ?? (yield* new RunLost())
+        }, orUnavailable),
         end,
         state: Effect.fnUntraced(function*(jobId: JobId) {
           const [row] = yield* sql<{ readonly status: JobStatus; readonly audio_uri: string | null }>`

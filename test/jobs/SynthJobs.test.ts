@@ -271,15 +271,12 @@ layer(Live)("a run of a job", (it) => {
       const one = yield* pool
       yield* until(jobOf(jobId), ({ segmentsDone }) => segmentsDone === 2 && script.asked.length > 2)
       yield* one.stop
-      const before = script.asked.map(({ text }) => text)
       yield* reset
       const other = yield* pool
       const job = yield* ended(jobId)
       yield* other.stop
       assert.deepEqual([job.status, job.attempts], ["completed", 1])
-      const after = script.asked.map(({ text }) => text)
-      assert.equal(after.length, job.segmentsTotal - 2)
-      assert.ok(before.slice(0, 2).every((done) => !after.includes(done)))
+      assert.equal(script.asked.length, job.segmentsTotal - 2)
       assert.ok(Buffer.from(yield* ObjectStore.use((objects) => objects.read(job.audioUri!))).equals(soundOf(text)))
     }))
 
@@ -288,7 +285,7 @@ layer(Live)("a run of a job", (it) => {
       yield* reset
       const sql = yield* SqlClient.SqlClient
       const jobId = yield* enqueue(textOf(2))
-      yield* sql`UPDATE job_queue SET attempts = 5 WHERE id = ${jobId}`
+      yield* sql`UPDATE job_queue SET attempts = 10 WHERE id = ${jobId}`
       const { stop } = yield* pool
       const job = yield* ended(jobId)
       assert.deepEqual([job.status, job.statusReason], ["failed", "Whatever ran it died of it each time."])

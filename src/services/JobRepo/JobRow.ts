@@ -49,6 +49,8 @@ const AccountRow = Schema.Struct({
   key_id: nullable(ApiKeyId),
   license_id: nullable(LicenceId),
   fence: Schema.Number,
+  failures: Schema.Number,
+  last_progress: Schema.Number,
   speaker: nullable(Schema.fromJsonString(Speaker)),
   routing: nullable(Schema.fromJsonString(Routing)),
   tags: nullable(Schema.fromJsonString(Schema.Array(Schema.String)))

@@ -19,6 +19,9 @@ const columns = [
   "error_code VARCHAR(64) NULL",
   // Counts runs: what a run writes names its own, so that one that was given up for dead changes nothing.
   "fence BIGINT NOT NULL DEFAULT 0",
+  // Runs that failed, and the run that last came further: a job that gets on is not given up.
+  "failures INT NOT NULL DEFAULT 0",
+  "last_progress INT NOT NULL DEFAULT 0",
   "revision BIGINT NOT NULL DEFAULT 0",
   "segments TEXT NULL",
   "speaker TEXT NULL",

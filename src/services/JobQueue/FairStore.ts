@@ -41,6 +41,7 @@ const renewalsPerLease = 3
 /** Elements whose time has come that one look makes ready. */
 const dueMax = 500
 const deadlockRetries = 10
+const flowsRememberedMax = 10_000
 /** An element that nothing can be made of is kept out of the way for somebody to look at. */
 const parkedMillis = 10 * 365 * 86_400_000
 
@@ -67,6 +68,16 @@ export const make = Effect.fnUntraced(function*(options: FairStoreOptions) {
   const sql = yield* SqlClient.SqlClient
   const held = new Set<Held>()
   const offered = Latch.makeUnsafe(false)
+  /**
+   * Where each flow stands with what this process has offered: transactions that are open at the same time do not see each
+   * other's elements, and would give them one place. Those of several processes may share a place.
+   */
+  const lastOffered = new Map<string, number>()
+  const note = (key: string, position: number) => {
+    lastOffered.delete(key)
+    lastOffered.set(key, position)
+    if (lastOffered.size > flowsRememberedMax) lastOffered.delete(lastOffered.keys().next().value!)
+  }
   let lookedAt = -Infinity
 
   const retryingDeadlocks = <A, R>(effect: Effect.Effect<A, SqlError.SqlError, R>) =>
@@ -83,18 +94,20 @@ export const make = Effect.fnUntraced(function*(options: FairStoreOptions) {
     const [row] = yield* sql<{ readonly own: number | null; readonly come: number | null }>`
       SELECT (SELECT MAX(position) FROM job_queue WHERE queue = ${queue} AND flow = ${flow}) AS own,
         (SELECT position FROM job_queue_clock WHERE queue = ${queue}) AS come`
-    return Math.max(row?.own ?? 0, row?.come ?? 0)
+    return Math.max(row?.own ?? 0, row?.come ?? 0, lastOffered.get(`${queue} ${flow}`) ?? 0)
   })
 
   const offer = Effect.fnUntraced(function*(queue: string, id: string, element: unknown, delayMillis: number) {
     const { cost, flow } = decodeTurn(element)
     const visible_at = (yield* Clock.currentTimeMillis) + delayMillis
+    const position = (yield* standing(queue, flow)) + cost
+    note(`${queue} ${flow}`, position)
     const row = {
       queue,
       id,
       flow,
       element: JSON.stringify(element),
-      position: (yield* standing(queue, flow)) + cost,
+      position,
       ready: delayMillis > 0 ? 0 : 1,
       visible_at,
       holder: null,

@@ -8,9 +8,17 @@ const jobs = Number(process.argv[2] ?? 200)
 const seed = Number(process.argv[3] ?? Date.now() % 100_000)
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1))
 console.log(`${jobs} jobs, seed ${seed}`)
-const verdict = await run({ jobs, kinds: 12, length: 11, seed, patienceMillis: 300_000, log: (line) => console.log(line) })
+const verdict = await run({
+  jobs,
+  kinds: 12,
+  length: 11,
+  seed,
+  patienceMillis: 300_000,
+  log: (line) => console.log(line)
+})
 console.log(JSON.stringify(verdict, null, 2))
 const { doubleUsage, missingUsage, orphans, otherAudio, queueLeft, rows, statuses } = verdict
-const well = statuses["completed"] === rows && doubleUsage + missingUsage + otherAudio + orphans.length + queueLeft === 0
+const well = statuses["completed"] === rows &&
+  doubleUsage + missingUsage + otherAudio + orphans.length + queueLeft === 0
 console.log(well ? "Every job ended well, once." : "NOT every job ended well.")
 process.exitCode = well ? 0 : 1

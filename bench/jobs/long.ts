@@ -30,6 +30,14 @@ const book = (() => {
   return `${text.slice(0, characters - 1)}.`
 })()
 
+interface Job {
+  readonly job_id: string
+  readonly status: string
+  readonly status_reason: string
+  readonly audio_duration_ms: number
+  readonly progress: { readonly segments_done: number; readonly segments_total: number }
+}
+
 const megabytes = async (pid: number, field: "VmRSS" | "VmHWM"): Promise<number> => {
   const status = await readFile(`/proc/${pid}/status`, "utf8")
   return Number(new RegExp(`${field}:\\s+(\\d+)`, "u").exec(status)![1]) / 1024
@@ -45,11 +53,12 @@ const run = async (nodeCount: 1 | 2): Promise<number> => {
   const { key, url } = await gateway({ ...env, SCAISPEAK_JOBS_CONCURRENCY: "0" })
   const worker = await launchOn({ env: { ...env, NODE_ENV: "production" } }, "../src/main.ts", "worker")
   const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" }
-  const ask = async (path: string) => (await (await fetch(url + path, { headers })).json() as any).data
+  const ask = async (path: string) =>
+    ((await (await fetch(url + path, { headers })).json()) as { readonly data: Job }).data
   const speak = async (text: string) => {
     const body = JSON.stringify({ text, voice_id: "vox_flite_awb", response_format: "mp3", force_async: true })
     const reply = await fetch(`${url}/speak`, { method: "POST", headers, body })
-    return (await reply.json() as any).data.job_id as string
+    return ((await reply.json()) as { readonly data: { readonly job_id: string } }).data.job_id
   }
   const ended = async (jobId: string) => {
     let spoken = 0
@@ -73,13 +82,18 @@ const run = async (nodeCount: 1 | 2): Promise<number> => {
   const probe = ["-v", "error", "-i", file, "-f", "null", "-progress", "-", "-"]
   const { stderr, stdout } = await promisify(execFile)("ffmpeg", probe)
   const decoded = Number(stdout.match(/out_time_us=(\d+)/gu)?.at(-1)?.slice("out_time_us=".length)) / 1e6
-  const timings = await (await fetch(`${url}/speak/jobs/${job.job_id}/timings`, { headers })).json() as any
+  const timings = await (await fetch(`${url}/speak/jobs/${job.job_id}/timings`, { headers })).json() as {
+    readonly chapters: ReadonlyArray<unknown>
+    readonly words: ReadonlyArray<unknown>
+  }
   console.log(
     `${characters} characters, ${nodeCount} node${nodeCount > 1 ? "s" : ""}: spoken in ${
       (spoken / 1000).toFixed(1)
     } s, one file after ${(whole / 1000).toFixed(1)} s; ${
       (job.audio_duration_ms / 60_000).toFixed(1)
-    } min of speech, ffmpeg decodes ${(decoded / 60).toFixed(1)} min${stderr === "" ? "" : ` (${stderr.slice(0, 200)})`}, ` +
+    } min of speech, ffmpeg decodes ${(decoded / 60).toFixed(1)} min${
+      stderr === "" ? "" : ` (${stderr.slice(0, 200)})`
+    }, ` +
       `${timings.chapters.length} chapters, ${timings.words.length} words; worker ${idle.toFixed(0)} MB idle, ` +
       `${peak.toFixed(0)} MB at most: +${(peak - idle).toFixed(0)} MB`
   )

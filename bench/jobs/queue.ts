@@ -67,7 +67,9 @@ const measure = Effect.fnUntraced(function*(name: string, { put, take }: Ways) {
   const shared = new Map(Array.from({ length: tenants }, (_, i) => [`tenant${i}`, 0]))
   for (const tenant of order.slice(0, tenants * jobsOfOthers)) shared.set(tenant, shared.get(tenant)! + 1)
   console.log(
-    `${name}: ${(jobs / enqueued * 1000).toFixed(0)} jobs/s taken in, ${(order.length / drained * 1000).toFixed(0)}/s handed out, ` +
+    `${name}: ${(jobs / enqueued * 1000).toFixed(0)} jobs/s taken in, ${
+      (order.length / drained * 1000).toFixed(0)
+    }/s handed out, ` +
       `one in p50 ${quantile(waits, 0.5).toFixed(1)} ms, p99 ${quantile(waits, 0.99).toFixed(1)} ms; fairness ${
         jain([...shared.values()]).toFixed(3)
       }; the last tenant's first job came in place ${order.indexOf(`tenant${tenants - 1}`) + 1}`
@@ -95,9 +97,14 @@ const ours = Effect.gen(function*() {
         licenceId: null
       }, () => Effect.void)
     }),
-    take: queue.take("short", (jobId) =>
-      Effect.map(sql<{ tenant_id: string }>`SELECT tenant_id FROM synth_jobs WHERE job_id = ${jobId}`, ([row]) =>
-        row!.tenant_id))
+    take: queue.take(
+      "short",
+      (jobId) =>
+        Effect.map(
+          sql<{ tenant_id: string }>`SELECT tenant_id FROM synth_jobs WHERE job_id = ${jobId}`,
+          ([row]) => row!.tenant_id
+        )
+    )
   } satisfies Ways
 })
 
@@ -129,8 +136,11 @@ const shipped = Effect.gen(function*() {
       ))
     }),
     take: queue.take((_, { id }) =>
-      Effect.map(sql<{ tenant_id: string }>`SELECT tenant_id FROM synth_jobs WHERE job_id = ${id}`, ([row]) =>
-        row!.tenant_id))
+      Effect.map(
+        sql<{ tenant_id: string }>`SELECT tenant_id FROM synth_jobs WHERE job_id = ${id}`,
+        ([row]) => row!.tenant_id
+      )
+    )
   } satisfies Ways
 })
 

@@ -16,7 +16,11 @@ const serve = Command.make(
 const worker = Command.make(
   "worker",
   {},
-  () => Effect.flatMap(Effect.promise(() => import("./worker.ts")), (m) => m.worker)
+  () =>
+    Effect.flatMap(Effect.promise(() => import("./Nursery.ts")), (m) => m.small).pipe(
+      Effect.andThen(Effect.promise(() => import("./worker.ts"))),
+      Effect.flatMap((m) => m.worker)
+    )
 ).pipe(Command.withDescription("Run jobs, beside other workers and servers on the same database"))
 
 const node = Command.make("node", {

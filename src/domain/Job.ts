@@ -6,7 +6,8 @@
 import { Schema } from "effect"
 import { Backend } from "./BackendPolicy.ts"
 import { isFailure, meanings } from "./Failure.ts"
-import { JobId, PartnerId, SynthesisId, TenantId, UserId, VoiceId } from "./Ids.ts"
+import { PartnerId, TenantId, UserId } from "./Ids.ts"
+import type { JobId, SynthesisId, VoiceId } from "./Ids.ts"
 import { Role } from "./Permission.ts"
 import { SpeakRequest } from "./SpeakRequest.ts"
 
@@ -117,8 +118,7 @@ const backoffMillisMax = 300_000
 export const backoffMillis = (attempts: number): number => Math.min(1000 * 2 ** attempts, backoffMillisMax)
 
 /** Whether another run might succeed where this one failed. A defect might have been a passing one. */
-export const isWorthAnotherRun = (failure: unknown): boolean =>
-  !isFailure(failure) || meanings[failure.code].retryable
+export const isWorthAnotherRun = (failure: unknown): boolean => !isFailure(failure) || meanings[failure.code].retryable
 
 /** Beside the audio: when what is said. */
 export const timingsKeyOf = (audioUri: string): string => audioUri.replace(/[^/]*$/u, "timings.json")

@@ -34,28 +34,38 @@ export interface HttpOptions extends SpeechOptions {
   readonly drainMs: number
 }
 
-const apiRoutes = (options: SpeechOptions) => HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
-  Layer.provide([Speech.layer(options), Jobs.layer, Synths.layer, Voices.layer, Intake.layer, VoicePreview.layer, VoiceWarming.layer]),
-  Layer.provide([Consents.layer, GlobalVoices.layer, Admin.layer, Nodes.layer]),
-  Layer.provide([Authentication.layer, Validation.layer])
-)
+const apiRoutes = (options: SpeechOptions) =>
+  HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
+    Layer.provide([
+      Speech.layer(options),
+      Jobs.layer,
+      Synths.layer,
+      Voices.layer,
+      Intake.layer,
+      VoicePreview.layer,
+      VoiceWarming.layer
+    ]),
+    Layer.provide([Consents.layer, GlobalVoices.layer, Admin.layer, Nodes.layer]),
+    Layer.provide([Authentication.layer, Validation.layer])
+  )
 
-export const routes = (options: SpeechOptions) => Layer.mergeAll(
-  apiRoutes(options),
-  HttpApiScalar.layer(Api, {
-    path: "/docs",
-    // No tools of others, and nothing fetched from elsewhere.
-    scalar: {
-      authentication: { preferredSecurityScheme: "bearer" },
-      defaultOpenAllTags: true,
-      withDefaultFonts: false,
-      customCss: ".scalar-api-reference .api-reference-toolbar, .api-reference-toolbar { display: none }"
-    }
-  }),
-  PrometheusMetrics.layerHttp({ path: "/metrics" }),
-  Readiness.routes,
-  Envelope.layer
-)
+export const routes = (options: SpeechOptions) =>
+  Layer.mergeAll(
+    apiRoutes(options),
+    HttpApiScalar.layer(Api, {
+      path: "/docs",
+      // No tools of others, and nothing fetched from elsewhere.
+      scalar: {
+        authentication: { preferredSecurityScheme: "bearer" },
+        defaultOpenAllTags: true,
+        withDefaultFonts: false,
+        customCss: ".scalar-api-reference .api-reference-toolbar, .api-reference-toolbar { display: none }"
+      }
+    }),
+    PrometheusMetrics.layerHttp({ path: "/metrics" }),
+    Readiness.routes,
+    Envelope.layer
+  )
 
 /** Serves {@link routes}. At shutdown the process says that it is not ready, then drains, then cuts what is left. */
 export const layer = (options: HttpOptions) =>

@@ -10,25 +10,26 @@ import { ensurePartitions } from "../services/sql/Partitions.ts"
 const every = "1 hour"
 
 /** `retentionMs`: how long the rows of jobs are kept. */
-export const layer = ({ retentionMs }: { readonly retentionMs: number }) => Layer.effectDiscard(
-  Effect.gen(function*() {
-    const sql = yield* SqlClient.SqlClient
-    const { sweep } = yield* Idempotency
-    const jobs = yield* JobExpiry
-    const round = Effect.gen(function*() {
-      const now = yield* Clock.currentTimeMillis
-      yield* orUnavailable(Effect.provideService(ensurePartitions(now), SqlClient.SqlClient, sql))
-      const swept = yield* sweep(now)
-      if (swept > 0) yield* Effect.logInfo("kept replies ran out", { swept })
-      const expired = yield* jobs.sweep(now)
-      if (expired > 0) yield* Effect.logInfo("jobs ran out", { expired })
-      const retired = yield* jobs.retire(now - retentionMs)
-      if (retired > 0) yield* Effect.logInfo("rows of old jobs were dropped", { retired })
+export const layer = ({ retentionMs }: { readonly retentionMs: number }) =>
+  Layer.effectDiscard(
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const { sweep } = yield* Idempotency
+      const jobs = yield* JobExpiry
+      const round = Effect.gen(function*() {
+        const now = yield* Clock.currentTimeMillis
+        yield* orUnavailable(Effect.provideService(ensurePartitions(now), SqlClient.SqlClient, sql))
+        const swept = yield* sweep(now)
+        if (swept > 0) yield* Effect.logInfo("kept replies ran out", { swept })
+        const expired = yield* jobs.sweep(now)
+        if (expired > 0) yield* Effect.logInfo("jobs ran out", { expired })
+        const retired = yield* jobs.retire(now - retentionMs)
+        if (retired > 0) yield* Effect.logInfo("rows of old jobs were dropped", { retired })
+      })
+      yield* round.pipe(
+        Effect.catchCause((cause) => Effect.logWarning("housekeeping is put off", cause)),
+        Effect.repeat(Schedule.spaced(every)),
+        Effect.forkScoped
+      )
     })
-    yield* round.pipe(
-      Effect.catchCause((cause) => Effect.logWarning("housekeeping is put off", cause)),
-      Effect.repeat(Schedule.spaced(every)),
-      Effect.forkScoped
-    )
-  })
-)
+  )

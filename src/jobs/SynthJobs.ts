@@ -5,7 +5,7 @@
  * which puts the job back for another one; by its death, after which the lease runs out; by a failure, after which the job
  * waits and is tried again, at most five times without getting further. However a run ends, its job has one end, one usage row and one file.
  */
-import { Cause, Effect, Layer, Metric, Schedule, Stream } from "effect"
+import { Cause, Effect, Layer, Metric, Schedule, Schema, Stream } from "effect"
 import { show } from "../domain/Failure.ts"
 import type { Code, Failure } from "../domain/Failure.ts"
 import { isFailure } from "../domain/Failure.ts"
@@ -46,7 +46,7 @@ const runsTotal = Metric.counter("scaispeak_job_runs_total", {
 const runEnded = (how: string) => Metric.update(Metric.withAttributes(runsTotal, { how }), 1)
 
 /** A failure that another run may mend; the queue hands the job out again. */
-class TryAgain extends Error {}
+class TryAgain extends Schema.TaggedError<TryAgain>()("TryAgain", { why: Schema.String }) {}
 
 export const layer = ({ concurrency }: SynthJobsOptions) =>
   Layer.effectDiscard(
@@ -96,7 +96,9 @@ export const layer = ({ concurrency }: SynthJobsOptions) =>
           signal._tag === "Resync" || (signal.payload.jobId === run.jobId && signal.payload.canceled))
         const asked = Stream.fromEffectRepeat(Effect.sleep(heldEvery))
         return yield* Stream.merge(told, asked).pipe(
-          Stream.runForEach(() => Effect.catchTag(runs.holds(run), "StorageUnavailable", () => Effect.void)),
+          Stream.runForEach(() =>
+            Effect.catchTag(runs.holds(run), "StorageUnavailable", () => Effect.void)
+          ),
           Effect.andThen(Effect.never)
         )
       }, Effect.scoped)
@@ -120,7 +122,7 @@ export const layer = ({ concurrency }: SynthJobsOptions) =>
         yield* insist(runs.putBack(run, reason))
         yield* Effect.logInfo("job put back", { job_id: run.jobId, attempts, code, reason })
         yield* runEnded("put_back")
-        return yield* Effect.fail(new TryAgain(code))
+        return yield* new TryAgain({ why: code })
       })
 
       /**
@@ -129,7 +131,7 @@ export const layer = ({ concurrency }: SynthJobsOptions) =>
        */
       const tidy = Effect.fnUntraced(function*(jobId: JobId) {
         const state = yield* insist(runs.state(jobId))
-        if (state === "open") return yield* Effect.fail(new TryAgain("the run was lost"))
+        if (state === "open") return yield* new TryAgain({ why: "the run was lost" })
         yield* insist(state === "kept" ? Segments.make(objects, jobId).remove : objects.removeAll(folderOf(jobId)))
       })
 

@@ -142,8 +142,7 @@ export class Accounting extends Context.Service<Accounting, {
               )
             }).pipe(step("Accounting.hold")),
           place: (tenantId) => Effect.acquireRelease(take(tenantId), () => leave(tenantId)),
-          openHolds: () =>
-            open
+          openHolds: () => open
         })
       })
     )

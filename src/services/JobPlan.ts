@@ -16,7 +16,8 @@ const headingLengthMax = 80
 
 const paragraphs = /[^\n]*(?:\n(?![^\S\n]*\n)[^\n]*)*(?:\n[^\S\n]*)*/gu
 const markdown = /^#{1,6}\s+(?<title>\S.*?)\s*#*$/u
-const numbered = /^(?:chapter|part|book|section|act|scene|appendix)\s+(?:\d+|[ivxlc]+|[a-z]|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b(?!.*[.!?,;]$)/iu
+const numbered =
+  /^(?:chapter|part|book|section|act|scene|appendix)\s+(?:\d+|[ivxlc]+|[a-z]|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b(?!.*[.!?,;]$)/iu
 const named = /^(?:prologue|epilogue|preface|foreword|introduction|afterword|appendix)[.:]?$/iu
 const roman = /^[IVXLC]+(?:$|\.(?:$|\s+\S))/u
 const sayable = /[\p{L}\p{N}]/u

@@ -7,7 +7,7 @@
 import { Context, Duration, Effect, Layer, Schedule } from "effect"
 import { PersistedQueue } from "effect/persistence"
 import { SqlClient, SqlError } from "effect/sql"
-import { StorageUnavailable } from "../domain/Failure.ts"
+import type { StorageUnavailable } from "../domain/Failure.ts"
 import { JobId } from "../domain/Ids.ts"
 import type { TenantId } from "../domain/Ids.ts"
 import { backoffMillis, lanes, sliceCharacters } from "../domain/Job.ts"
@@ -72,8 +72,7 @@ export class JobQueue extends Context.Service<JobQueue, {
               Effect.asVoid,
               away
             ),
-          take: (lane, handle) =>
-            away(queues[lane].take((_, { attempts, id }) => handle(JobId.make(id), attempts)))
+          take: (lane, handle) => away(queues[lane].take((_, { attempts, id }) => handle(JobId.make(id), attempts)))
         })
       })
     )

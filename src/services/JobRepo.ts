@@ -174,4 +174,3 @@ const decodeCursor = (cursor: string): JobId | undefined => {
   const text = Buffer.from(cursor, "base64url").toString()
   return millisOf(text) !== undefined && text.startsWith("job_") ? JobId.make(text) : undefined
 }
-

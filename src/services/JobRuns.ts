@@ -86,8 +86,7 @@ export class JobRuns extends Context.Service<JobRuns, {
         if (changed === 0) return yield* new RunLost()
       }, orUnavailable)
       /** Whoever follows a job looks at it every second; a change of its status is told at once. */
-      const told = ({ jobId }: { readonly jobId: JobId }) =>
-        signals.publish("job.changed", { jobId, canceled: false })
+      const told = ({ jobId }: { readonly jobId: JobId }) => signals.publish("job.changed", { jobId, canceled: false })
 
       const begin = Effect.fn("JobRuns.begin")(
         function*(jobId: JobId, attempts: number) {
@@ -132,8 +131,7 @@ export class JobRuns extends Context.Service<JobRuns, {
 
       return JobRuns.of({
         begin,
-        cut: (run, segments) =>
-          change(run, { segments: encodeSegments(segments), segments_total: segments.length }),
+        cut: (run, segments) => change(run, { segments: encodeSegments(segments), segments_total: segments.length }),
         speaks: (run, speaker, routing) =>
           change(run, {
             speaker: encodeSpeaker(speaker),

@@ -112,8 +112,7 @@ export class Licences extends Context.Service<Licences, {
             reserve(voice, characters),
             (licence) => settle(licence, voice, characters, facts)
           )),
-        reserve: (voice, characters) =>
-          Effect.map(reserve(voice, characters), (licence) => licence?.licenseId ?? null),
+        reserve: (voice, characters) => Effect.map(reserve(voice, characters), (licence) => licence?.licenseId ?? null),
         giveBack: (licence, id, characters) => Effect.asVoid(rows.giveBack(licence, id, characters)),
         change: (id, changes) => Effect.tap(rows.change(id, changes), () => Cache.invalidate(remembered, id))
       })

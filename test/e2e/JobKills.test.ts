@@ -2,8 +2,8 @@
  * Server, workers, nodes, MariaDB and Redis are killed outright while jobs come in. `npm run soak:jobs` does the same with
  * two hundred jobs.
  */
-import { it } from "vitest"
 import assert from "node:assert/strict"
+import { it } from "vitest"
 import { run } from "./jobs/Stage.ts"
 
 it("every job that was taken ends well, once, with the audio of an undisturbed run", async () => {

@@ -16,8 +16,7 @@ const sentence = "The birch canoe slid on the smooth planks. "
 /** Three segments: 43 code points a sentence, 800 at most a segment. */
 const long = `Chapter 1\n\n${sentence.repeat(25)}\n\nChapter 2\n\n${sentence.repeat(10)}`
 
-const as = (user: string, tenant = "acme") =>
-  Effect.flatMap(TestServer, ({ key }) => key(tenant, user, "tenant_admin"))
+const as = (user: string, tenant = "acme") => Effect.flatMap(TestServer, ({ key }) => key(tenant, user, "tenant_admin"))
 
 const take = Effect.fnUntraced(function*(
   key: string,
@@ -96,10 +95,14 @@ for (const [name, env] of stores) {
         assert.equal(part.headers.get("etag"), audio.headers.get("etag"))
 
         const { json: timings } = yield* get(`${url}/speak/jobs/${job_id}/timings`, key)
-        assert.deepEqual(timings.chapters, [{ title: "Chapter 1", start_ms: 0 }, { title: "Chapter 2", start_ms: 3350 }])
+        assert.deepEqual(timings.chapters, [{ title: "Chapter 1", start_ms: 0 }, {
+          title: "Chapter 2",
+          start_ms: 3350
+        }])
         assert.deepEqual(timings.words.map(({ text }: any) => text), long.split(/\s+/u).filter((word) => word !== ""))
-        assert.ok(timings.words.every(({ start_ms }: any, i: number) =>
-          start_ms >= (timings.words[i - 1]?.start_ms ?? 0)))
+        assert.ok(
+          timings.words.every(({ start_ms }: any, i: number) => start_ms >= (timings.words[i - 1]?.start_ms ?? 0))
+        )
 
         const left = yield* until(keysOf(job_id), (keys) => keys.every((key) => !/^\d/u.test(key)))
         assert.deepEqual(left, ["audio.wav", "timings.json"], "segments are gone")
@@ -155,7 +158,12 @@ for (const [name, env] of stores) {
           [403, "AUTHZ_PERMISSION_DENIED"],
           [403, "SCAISPEAK_SAVE_TO_REQUIRES_JWT"]
         ])
-        yield* send("PUT", `${url}/admin/policy`, { allowed_backends: ["B"], default_backend: "B" }, yield* as("x", "b"))
+        yield* send(
+          "PUT",
+          `${url}/admin/policy`,
+          { allowed_backends: ["B"], default_backend: "B" },
+          yield* as("x", "b")
+        )
         const elsewhere = yield* take(yield* as("x", "b"))
         assert.deepEqual([elsewhere.status, elsewhere.json.error.code], [502, "SCAISPEAK_BACKEND_UNAVAILABLE"])
         const { json } = yield* get(`${url}/speak/jobs`, key)
@@ -203,8 +211,10 @@ for (const [name, env] of stores) {
         }
         yield* idle
         yield* until(keysOf(job_id), (keys) => keys.length === 0)
-        const usage = yield* rows((sql) => sql`SELECT outcome, characters FROM usage_records
-          WHERE synthesis_id = (SELECT synthesis_id FROM synth_jobs WHERE job_id = ${job_id})`)
+        const usage = yield* rows((sql) =>
+          sql`SELECT outcome, characters FROM usage_records
+          WHERE synthesis_id = (SELECT synthesis_id FROM synth_jobs WHERE job_id = ${job_id})`
+        )
         assert.deepEqual(usage.map((row) => ({ ...row })), [{ outcome: "aborted", characters: 0 }])
       }))
 
@@ -226,9 +236,9 @@ for (const [name, env] of stores) {
         const { json: { data: { status_url } } } = yield* take(key)
         const told = yield* jobAt(`${status_url}/events`, key)
         assert.equal(told.headers.get("content-type"), "text/event-stream")
-        const events = told.bytes.toString().trim().split("\n\n").filter((event) => !event.startsWith(":")).map((event) =>
-          Object.fromEntries(event.split("\n").map((line) => line.split(/: (.*)/su).slice(0, 2)))
-        )
+        const events = told.bytes.toString().trim().split("\n\n").filter((event) => !event.startsWith(":")).map((
+          event
+        ) => Object.fromEntries(event.split("\n").map((line) => line.split(/: (.*)/su).slice(0, 2))))
         const last = events.at(-1)!
         assert.equal(last.event, "end")
         assert.equal(JSON.parse(last.data).status, "completed")

@@ -39,7 +39,7 @@ const textOf = (sentences: number) => sentence.repeat(sentences)
 /** What was asked of the pipeline, and what it is to do. */
 const script = {
   asked: [] as Array<SynthesisRequest>,
-  refuse: (_: SynthesisRequest): Failure | undefined => undefined,
+  refuse: (() => undefined) as (request: SynthesisRequest) => Failure | undefined,
   plan: (): Partial<SynthesisPlan> => ({}),
   hang: false
 }
@@ -170,9 +170,12 @@ const names = (jobId: JobId) =>
       Effect.map((keys) => keys.toSorted())
     )
   )
-const usage = Effect.flatMap(SqlClient.SqlClient, (sql) =>
-  sql<{ synthesis_id: string; outcome: string; characters: number }>`
-    SELECT synthesis_id, outcome, characters FROM usage_records`)
+const usage = Effect.flatMap(
+  SqlClient.SqlClient,
+  (sql) =>
+    sql<{ synthesis_id: string; outcome: string; characters: number }>`
+    SELECT synthesis_id, outcome, characters FROM usage_records`
+)
 
 layer(Live)("a run of a job", (it) => {
   const test = (
@@ -306,8 +309,10 @@ layer(Live)("a run of a job", (it) => {
       assert.deepEqual([job.status, job.attempts], ["completed", 1])
       const sound = yield* ObjectStore.use((objects) => objects.read(job.audioUri!))
       assert.ok(Buffer.from(sound).equals(soundOf(textOf(1200))))
-      const [row] = yield* Effect.flatMap(SqlClient.SqlClient, (sql) =>
-        sql<{ fence: number }>`SELECT fence FROM synth_jobs WHERE job_id = ${long}`)
+      const [row] = yield* Effect.flatMap(
+        SqlClient.SqlClient,
+        (sql) => sql<{ fence: number }>`SELECT fence FROM synth_jobs WHERE job_id = ${long}`
+      )
       assert.equal(row!.fence, 3, "three slices")
     })
   )
@@ -316,7 +321,13 @@ layer(Live)("a run of a job", (it) => {
     "is saved where it was asked to, and is completed and kept when that fails",
     Effect.gen(function*() {
       const well = yield* ended(yield* enqueue(textOf(2), { saveTo: { shareId: "home" } }))
-      assert.deepEqual(well.saved, { status: "saved", share_id: "home", file_id: "file_1", name: "a.wav", reason: null })
+      assert.deepEqual(well.saved, {
+        status: "saved",
+        share_id: "home",
+        file_id: "file_1",
+        name: "a.wav",
+        reason: null
+      })
       const full = yield* ended(yield* enqueue(textOf(2), { saveTo: { shareId: "full" } }))
       assert.equal(full.status, "completed")
       assert.deepEqual(full.saved, {

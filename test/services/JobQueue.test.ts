@@ -4,11 +4,12 @@ import { Deferred, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import assert from "node:assert/strict"
-import { JobId, TenantId } from "../../src/domain/Ids.ts"
+import { TenantId } from "../../src/domain/Ids.ts"
+import type { JobId } from "../../src/domain/Ids.ts"
 import type { Lane } from "../../src/domain/Job.ts"
 import { makeId } from "../../src/services/Ids.ts"
 import { GaveWay, JobQueue } from "../../src/services/JobQueue.ts"
-import { Signals } from "../../src/services/Signals.ts"
+import type { Signals } from "../../src/services/Signals.ts"
 import { apart, sqlLayers } from "./sqlLayers.ts"
 
 const leaseMs = 60_000
@@ -26,7 +27,8 @@ const offers = (tenant: string, count: number, characters?: number) =>
 /** The next job, done at once. */
 const next = (lane: Lane = "short") =>
   JobQueue.use((queue) => queue.take(lane, (jobId, attempts) => Effect.succeed({ jobId, attempts })))
-const taken = (count: number) => Effect.forEach(Array.from({ length: count }), () => Effect.map(next(), ({ jobId }) => jobId))
+const taken = (count: number) =>
+  Effect.forEach(Array.from({ length: count }), () => Effect.map(next(), ({ jobId }) => jobId))
 
 const empty = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -46,7 +48,8 @@ const afterSeconds = Effect.fnUntraced(function*<A, E>(seconds: number, fiber: F
 })
 
 /** In whose hands nothing is, and which nobody would get just now. */
-const rows = Effect.flatMap(SqlClient.SqlClient, (sql) => sql<{ id: string; ready: number; holder: string | null }>`
+const rows = Effect.flatMap(SqlClient.SqlClient, (sql) =>
+  sql<{ id: string; ready: number; holder: string | null }>`
   SELECT id, ready, holder FROM job_queue ORDER BY id`)
 
 for (const db of sqlLayers) {

@@ -96,7 +96,10 @@ for (const db of sqlLayers) {
     it.effect("a job, its place in the queue and what is written alongside are one fact", () =>
       Effect.gen(function*() {
         const before = yield* counts
-        assert.equal(yield* Effect.flip(enqueue(() => Effect.fail("the reply could not be kept"))), "the reply could not be kept")
+        assert.equal(
+          yield* Effect.flip(enqueue(() => Effect.fail("the reply could not be kept"))),
+          "the reply could not be kept"
+        )
         assert.deepEqual(yield* counts, before)
         yield* enqueue()
         assert.deepEqual(yield* counts, { jobs: before.jobs! + 1, queue: before.queue! + 1 })
@@ -111,7 +114,14 @@ for (const db of sqlLayers) {
         const second = (yield* runs.begin(jobId, 2))!
         const late = { segmentsDone: 9, charactersDone: 9, audioMs: 9 }
         const end = { status: "completed", audioUri: "late", audioMs: 1, saved: null } as const
-        for (const change of [runs.progress(first, late), runs.holds(first), runs.putBack(first, null), runs.end(first, end)]) {
+        for (
+          const change of [
+            runs.progress(first, late),
+            runs.holds(first),
+            runs.putBack(first, null),
+            runs.end(first, end)
+          ]
+        ) {
           assert.equal((yield* Effect.flip(change))._tag, "RunLost")
         }
         yield* runs.end(second, { ...end, audioUri: "second" })
@@ -183,7 +193,8 @@ for (const db of sqlLayers) {
         const jobs = yield* JobRepo
         const { jobId } = yield* enqueue()
         const now = Date.now()
-        const old = (months: number) => dayOf(Date.UTC(new Date(now).getUTCFullYear(), new Date(now).getUTCMonth() - months, 15))
+        const old = (months: number) =>
+          dayOf(Date.UTC(new Date(now).getUTCFullYear(), new Date(now).getUTCMonth() - months, 15))
         const row = { tenant_id: "t", user_id: "u", voice_id: "v", status: "completed", request: "", characters: 1 }
         const times = { created_at: 1, updated_at: 1, expires_at: 1 }
         // Months of before there were jobs are made for this test alone.

@@ -34,7 +34,11 @@ export class Speech extends HttpApiGroup.make("speech").add(
       )
     },
     payload: SpeakRequest,
-    success: [HttpApiSchema.StreamUint8Array({ contentType: "audio/*" }), Ok(SpeakReply), HttpApiSchema.status(202)(Ok(Accepted))],
+    success: [
+      HttpApiSchema.StreamUint8Array({ contentType: "audio/*" }),
+      Ok(SpeakReply),
+      HttpApiSchema.status(202)(Ok(Accepted))
+    ],
     error: failures(
       "MODULE_NOT_ENABLED",
       "RATE_LIMITED",

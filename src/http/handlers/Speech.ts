@@ -33,123 +33,133 @@ export interface SpeechOptions {
   readonly asyncThresholdChars: number
 }
 
-export const layer = ({ asyncThresholdChars }: SpeechOptions) => HttpApiBuilder.group(
-  Api,
-  "speech",
-  Effect.fnUntraced(function*(handlers) {
-    const synthesis = yield* Synthesis
-    const encoder = yield* AudioEncoder
-    const idempotency = yield* Idempotency
-    const jobs = yield* JobRepo
-    const licences = yield* Licences
+export const layer = ({ asyncThresholdChars }: SpeechOptions) =>
+  HttpApiBuilder.group(
+    Api,
+    "speech",
+    Effect.fnUntraced(function*(handlers) {
+      const synthesis = yield* Synthesis
+      const encoder = yield* AudioEncoder
+      const idempotency = yield* Idempotency
+      const jobs = yield* JobRepo
+      const licences = yield* Licences
 
-    /** Speaks and answers; the audio starts to flow when the response is written. */
-    const speak = Effect.fnUntraced(function*(caller: AuthUser, request: SpeakRequest, asJson: boolean) {
-      const speech = yield* synthesis.speak({
-        requestId: yield* CurrentRequestId,
-        caller,
-        text: request.text,
-        voiceId: request.voiceId,
-        languageHint: request.languageHint,
-        params: paramsOf(request),
-        preference: request.backendPreference,
-        wordTimes: request.timestamps === "word",
-        tags: request.tags ?? []
-      })
-      const sampleRate = rateFor(request.responseFormat, speech.plan.sampleRate, request.sampleRate)
-      const encode = encoder.encode({
-        format: request.responseFormat,
-        sourceRate: speech.plan.sampleRate,
-        targetRate: sampleRate
-      })
-      return yield* asJson
-        ? jsonReply(request, speech, sampleRate, encode)
-        : audioReply(request, speech, sampleRate, encode)
-    })
-
-    /** Takes the text as a job; `keep` keeps the reply, in the transaction that takes it. */
-    const queue = Effect.fnUntraced(function*(caller: AuthUser, request: SpeakRequest, keep: Keep) {
-      const characters = codePoints(request.text)
-      const requestId = yield* CurrentRequestId
-      const { licenceId, synthesisId } = yield* synthesis.admit(caller, request.voiceId, characters)
-      let reply: HttpServerResponse.HttpServerResponse | undefined
-      yield* jobs.enqueue(
-        { requestId, caller, speak: request, synthesisId, licenceId },
-        Effect.fnUntraced(function*(taken) {
-          const status_url = urlOf(taken.jobId)
-          const accepted = yield* Effect.orDie(encodeAccepted(
-            yield* Envelope.ok({
-              job_id: taken.jobId,
-              status: "queued" as const,
-              characters,
-              status_url,
-              expires_at: DateTime.makeUnsafe(taken.expiresAt)
-            })
-          ))
-          reply = accepted.pipe(HttpServerResponse.setStatus(202), HttpServerResponse.setHeader("location", status_url))
-          yield* keep(reply)
+      /** Speaks and answers; the audio starts to flow when the response is written. */
+      const speak = Effect.fnUntraced(function*(caller: AuthUser, request: SpeakRequest, asJson: boolean) {
+        const speech = yield* synthesis.speak({
+          requestId: yield* CurrentRequestId,
+          caller,
+          text: request.text,
+          voiceId: request.voiceId,
+          languageHint: request.languageHint,
+          params: paramsOf(request),
+          preference: request.backendPreference,
+          wordTimes: request.timestamps === "word",
+          tags: request.tags ?? []
         })
-      ).pipe(Effect.onError(() =>
-        licenceId === null
-          ? Effect.void
-          : Effect.ignore(licences.giveBack(licenceId, request.voiceId, characters), { log: "Warn" })
-      ))
-      return reply!
-    })
-
-    const isJob = ({ forceAsync, text }: SpeakRequest) => forceAsync || codePoints(text) > asyncThresholdChars
-
-    /** The same key and body get the first reply again; what failed or was abandoned may be tried again. */
-    const speakOnce = Effect.fnUntraced(function*(
-      caller: AuthUser,
-      request: SpeakRequest,
-      asJson: boolean,
-      key: string
-    ) {
-      const begun = yield* idempotency.begin({
-        tenantId: caller.tenantId,
-        userId: caller.userId,
-        route: "POST /speak",
-        key,
-        bodySha256: createHash("sha256").update(JSON.stringify([asJson, request])).digest("hex")
+        const sampleRate = rateFor(request.responseFormat, speech.plan.sampleRate, request.sampleRate)
+        const encode = encoder.encode({
+          format: request.responseFormat,
+          sourceRate: speech.plan.sampleRate,
+          targetRate: sampleRate
+        })
+        return yield* asJson
+          ? jsonReply(request, speech, sampleRate, encode)
+          : audioReply(request, speech, sampleRate, encode)
       })
-      if (begun._tag === "Replay") {
-        // A voice that was revoked since must not be heard again.
-        yield* synthesis.permit(caller, request.voiceId)
-        const { body, headers, status } = begun.reply
-        return HttpServerResponse.uint8Array(body, { status, headers: { ...headers, "idempotent-replayed": "true" } })
-      }
-      if (isJob(request)) {
-        return yield* queue(caller, request, ({ body, headers, status }) =>
-          body._tag === "Uint8Array" ? begun.save({ status, headers: { ...headers }, body: body.body }) : Effect.void)
-      }
-      const response = yield* speak(caller, request, asJson)
-      return yield* keeping(
-        response,
-        (body) => begun.save({ status: response.status, headers: { ...response.headers }, body })
+
+      /** Takes the text as a job; `keep` keeps the reply, in the transaction that takes it. */
+      const queue = Effect.fnUntraced(function*(caller: AuthUser, request: SpeakRequest, keep: Keep) {
+        const characters = codePoints(request.text)
+        const requestId = yield* CurrentRequestId
+        const { licenceId, synthesisId } = yield* synthesis.admit(caller, request.voiceId, characters)
+        let reply: HttpServerResponse.HttpServerResponse | undefined
+        yield* jobs.enqueue(
+          { requestId, caller, speak: request, synthesisId, licenceId },
+          Effect.fnUntraced(function*(taken) {
+            const status_url = urlOf(taken.jobId)
+            const accepted = yield* Effect.orDie(encodeAccepted(
+              yield* Envelope.ok({
+                job_id: taken.jobId,
+                status: "queued" as const,
+                characters,
+                status_url,
+                expires_at: DateTime.makeUnsafe(taken.expiresAt)
+              })
+            ))
+            reply = accepted.pipe(
+              HttpServerResponse.setStatus(202),
+              HttpServerResponse.setHeader("location", status_url)
+            )
+            yield* keep(reply)
+          })
+        ).pipe(Effect.onError(() =>
+          licenceId === null
+            ? Effect.void
+            : Effect.ignore(licences.giveBack(licenceId, request.voiceId, characters), { log: "Warn" })
+        ))
+        return reply!
+      })
+
+      const isJob = ({ forceAsync, text }: SpeakRequest) => forceAsync || codePoints(text) > asyncThresholdChars
+
+      /** The same key and body get the first reply again; what failed or was abandoned may be tried again. */
+      const speakOnce = Effect.fnUntraced(function*(
+        caller: AuthUser,
+        request: SpeakRequest,
+        asJson: boolean,
+        key: string
+      ) {
+        const begun = yield* idempotency.begin({
+          tenantId: caller.tenantId,
+          userId: caller.userId,
+          route: "POST /speak",
+          key,
+          bodySha256: createHash("sha256").update(JSON.stringify([asJson, request])).digest("hex")
+        })
+        if (begun._tag === "Replay") {
+          // A voice that was revoked since must not be heard again.
+          yield* synthesis.permit(caller, request.voiceId)
+          const { body, headers, status } = begun.reply
+          return HttpServerResponse.uint8Array(body, { status, headers: { ...headers, "idempotent-replayed": "true" } })
+        }
+        if (isJob(request)) {
+          return yield* queue(
+            caller,
+            request,
+            ({ body, headers, status }) =>
+              body._tag === "Uint8Array"
+                ? begun.save({ status, headers: { ...headers }, body: body.body })
+                : Effect.void
+          )
+        }
+        const response = yield* speak(caller, request, asJson)
+        return yield* keeping(
+          response,
+          (body) => begun.save({ status: response.status, headers: { ...response.headers }, body })
+        )
+      })
+
+      return handlers.handle(
+        "speak",
+        Effect.fnUntraced(function*({ headers, payload: request }) {
+          const caller = yield* Caller
+          caller.resourceId = request.voiceId
+          if (request.saveTo !== undefined) {
+            if (caller.user.credential.kind !== "jwt") return yield* new SaveToRequiresJwt()
+            return yield* InvalidRequest.field("save_to", "no ScaiDrive is configured here")
+          }
+          const asJson = request.timestamps === "word" || wantsJson(headers.accept)
+          const key = headers["idempotency-key"]
+          return yield* key === undefined
+            ? isJob(request)
+              ? queue(caller.user, request, () => Effect.void)
+              : speak(caller.user, request, asJson)
+            : speakOnce(caller.user, request, asJson, key)
+        }, Envelope.answerFailures)
       )
     })
-
-    return handlers.handle(
-      "speak",
-      Effect.fnUntraced(function*({ headers, payload: request }) {
-        const caller = yield* Caller
-        caller.resourceId = request.voiceId
-        if (request.saveTo !== undefined) {
-          if (caller.user.credential.kind !== "jwt") return yield* new SaveToRequiresJwt()
-          return yield* InvalidRequest.field("save_to", "no ScaiDrive is configured here")
-        }
-        const asJson = request.timestamps === "word" || wantsJson(headers.accept)
-        const key = headers["idempotency-key"]
-        return yield* key === undefined
-          ? isJob(request)
-            ? queue(caller.user, request, () => Effect.void)
-            : speak(caller.user, request, asJson)
-          : speakOnce(caller.user, request, asJson, key)
-      }, Envelope.answerFailures)
-    )
-  })
-)
+  )
 
 /** Keeps a reply for whoever asks the same again. */
 type Keep = (reply: HttpServerResponse.HttpServerResponse) => Effect.Effect<void, StorageUnavailable>

@@ -36,7 +36,9 @@ export const assemble = Effect.fnUntraced(function*(
   const { extension } = formats[speak.responseFormat]
   const key = `${folderOf(jobId)}audio.${extension}`
   const silence = new Uint8Array(Math.round((paragraphMillis * speaker.sampleRate) / 1000) * bytesPerSample)
-  const pauseAfter = (index: number) => (cuts[index]!.endsParagraph === true && index < cuts.length - 1 ? silence : nothing)
+  const pauseAfter = (
+    index: number
+  ) => (cuts[index]!.endsParagraph === true && index < cuts.length - 1 ? silence : nothing)
   /** Byte at which each segment begins, and the end. */
   const starts = [0]
   for (const [index, size] of sizes.entries()) starts.push(starts[index]! + size + pauseAfter(index).length)
@@ -52,9 +54,7 @@ export const assemble = Effect.fnUntraced(function*(
   )
   const facts = yield* objects.put(key, audio, { contentType: formats[speak.responseFormat].contentType(targetRate) })
 
-  const chapters = cuts.flatMap(({ title }, index) =>
-    title === undefined ? [] : [{ title, start_ms: millisAt(index) }]
-  )
+  const chapters = cuts.flatMap(({ title }, index) => title === undefined ? [] : [{ title, start_ms: millisAt(index) }])
   const head = {
     job_id: jobId,
     audio_duration_ms: millisOfBytes(bytes, speaker.sampleRate),
@@ -63,10 +63,13 @@ export const assemble = Effect.fnUntraced(function*(
   }
   const words = Stream.fromIterable(cuts.keys(), { chunkSize: 1 }).pipe(
     Stream.mapEffect((index) =>
-      Effect.map(segments.words(index), (words) =>
-        words.map(({ endMs, source, startMs, text }) =>
-          JSON.stringify({ text, start_ms: millisAt(index) + startMs, end_ms: millisAt(index) + endMs, source })
-        ).join(",\n"))
+      Effect.map(
+        segments.words(index),
+        (words) =>
+          words.map(({ endMs, source, startMs, text }) =>
+            JSON.stringify({ text, start_ms: millisAt(index) + startMs, end_ms: millisAt(index) + endMs, source })
+          ).join(",\n")
+      )
     ),
     Stream.filter((text) => text !== ""),
     Stream.zipWithIndex,

@@ -45,17 +45,22 @@ export const make = (objects: ObjectStore["Service"], jobId: JobId) => ({
       }),
       Stream.filter((bytes) => bytes.length > 0),
       // Nothing is kept of the sound before its words are.
-      Stream.concat(Stream.fromEffectDrain(Effect.suspend(() =>
-        objects.put(`${stem(jobId, index)}.json`, Buffer.from(encodeWords(words)), { contentType: "application/json" })
-      )))
+      Stream.concat(
+        Stream.fromEffectDrain(
+          Effect.suspend(() =>
+            objects.put(`${stem(jobId, index)}.json`, Buffer.from(encodeWords(words)), {
+              contentType: "application/json"
+            })
+          )
+        )
+      )
     )
     const { size } = yield* objects.put(`${stem(jobId, index)}.pcm`, pcm, { contentType: "application/octet-stream" })
     return size
   }),
 
   /** The sound, in whole samples. To be run once, while the scope is open. */
-  sound: (index: number) =>
-    Effect.map(objects.get(`${stem(jobId, index)}.pcm`), ({ body }) => wholeSamples(body)),
+  sound: (index: number) => Effect.map(objects.get(`${stem(jobId, index)}.pcm`), ({ body }) => wholeSamples(body)),
 
   words: (index: number): Effect.Effect<ReadonlyArray<SpokenWord>, Effect.Error<ReturnType<typeof objects.read>>> =>
     Effect.map(objects.read(`${stem(jobId, index)}.json`), (bytes) => decodeWords(Buffer.from(bytes).toString())),

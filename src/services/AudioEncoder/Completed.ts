@@ -1,6 +1,6 @@
 /** Puts true lengths into files whose headers were made before the length was known. */
-import type { AudioFormat } from "../../domain/AudioFormat.ts"
 import { Stream } from "effect"
+import type { AudioFormat } from "../../domain/AudioFormat.ts"
 import { bytesPerSample } from "../../domain/AudioFormat.ts"
 import { flacWithLength, writeSamples } from "./FlacLength.ts"
 import { wavHeader, wavHeaderBytes } from "./Wav.ts"

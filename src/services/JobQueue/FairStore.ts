@@ -138,8 +138,7 @@ export const make = Effect.fnUntraced(function*(options: FairStoreOptions) {
     }
   })
 
-  const first = (queue: string) =>
-    sql`WHERE queue = ${queue} AND ready = 1 ORDER BY position, id LIMIT 1`
+  const first = (queue: string) => sql`WHERE queue = ${queue} AND ready = 1 ORDER BY position, id LIMIT 1`
   const claim = sql.onDialectOrElse({
     mysql: () => (queue: string, holder: string, until: number) =>
       Effect.gen(function*() {
@@ -232,7 +231,8 @@ export const make = Effect.fnUntraced(function*(options: FairStoreOptions) {
             if (taken !== undefined) {
               const { element, mine } = taken
               yield* Effect.addFinalizer((exit) =>
-                settle(mine, exit, Effect.map(retryDelay(mine.attempts), Duration.toMillis)))
+                settle(mine, exit, Effect.map(retryDelay(mine.attempts), Duration.toMillis))
+              )
               return { id: mine.id, attempts: mine.attempts, element }
             }
             yield* restore(Effect.race(offered.await, Effect.sleep(options.pollMs)))

@@ -68,7 +68,7 @@ export const seenColumns = columnsOf(seen)
 export const accountColumns = columnsOf(AccountRow.fields)
 export const runColumns = columnsOf(RunRow.fields)
 
-const decoded = <S extends Schema.ConstraintCodec<any, any, never, never>>(schema: S) => {
+const decoded = <S extends Schema.ConstraintCodec<unknown, unknown, never, never>>(schema: S) => {
   const decode = Schema.decodeUnknownEffect(schema)
   return (row: unknown): Effect.Effect<S["Type"]> => Effect.orDie(decode(row)) as Effect.Effect<S["Type"]>
 }

@@ -6,6 +6,7 @@
  */
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
+import { dayOf } from "../Ids.ts"
 import { exclusively } from "./Migrations.ts"
 
 /** A new month is needed once in 30 days, and every start makes this many. */
@@ -60,7 +61,7 @@ const rowsAtOnce = 1000
  */
 export const dropPartitions = Effect.fn("Partitions.drop")(function*(beforeMillis: number) {
   const sql = yield* SqlClient.SqlClient
-  const before = new Date(beforeMillis).toISOString().slice(0, 10)
+  const before = dayOf(beforeMillis)
   const drop = Effect.gen(function*() {
     const rows = yield* sql<{ readonly name: string; readonly description: string }>`
       SELECT PARTITION_NAME AS name, PARTITION_DESCRIPTION AS description FROM information_schema.PARTITIONS

@@ -3,6 +3,7 @@
  * while jobs come in; and what must be true when it is quiet again: every job that was taken has ended well, once, with
  * the very audio of an undisturbed run, and nothing is left that its end does not name.
  */
+import { createPool } from "mysql2/promise"
 import { spawn } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
 import { createHash } from "node:crypto"
@@ -14,7 +15,6 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { setTimeout as sleep } from "node:timers/promises"
-import { createPool } from "mysql2/promise"
 import { mount } from "../../../src/http/Document.ts"
 import { cleanEnvironment, root } from "../../programs/Server.ts"
 import { startDurableMariadb } from "../../servers/Mariadb.ts"
@@ -164,10 +164,11 @@ export const run = async ({ jobs, kinds, length, log = () => {}, patienceMillis,
     return { status: reply.status, bytes: Buffer.from(await reply.arrayBuffer()) }
   }
   const take = async (kind: number): Promise<string | undefined> => {
-    const { bytes, status } = await call("/speak", { method: "POST", body: JSON.stringify(bodyOf(kind, length)) }).catch(() => ({
-      status: 0,
-      bytes: Buffer.alloc(0)
-    }))
+    const { bytes, status } = await call("/speak", { method: "POST", body: JSON.stringify(bodyOf(kind, length)) })
+      .catch(() => ({
+        status: 0,
+        bytes: Buffer.alloc(0)
+      }))
     return status === 202 ? JSON.parse(bytes.toString()).data.job_id : undefined
   }
   const audioOf = async (jobId: string) => {
@@ -213,7 +214,9 @@ export const run = async ({ jobs, kinds, length, log = () => {}, patienceMillis,
         const fewest = Math.min(...names.map((name) => kills[name]))
         const candidates = names.filter((name) => kills[name] === fewest)
         const name = candidates[Math.floor(random() * candidates.length)]!
-        log(`${((Date.now() - began) / 1000).toFixed(1)} s: ${name} is killed; ${await open().catch(() => "?")} jobs open`)
+        log(
+          `${((Date.now() - began) / 1000).toFixed(1)} s: ${name} is killed; ${await open().catch(() => "?")} jobs open`
+        )
         await victims[name].kill()
         kills[name]++
         await sleep(1000 * random())
@@ -244,9 +247,9 @@ export const run = async ({ jobs, kinds, length, log = () => {}, patienceMillis,
     const folder = join(dataDir, "objects/scaispeak/jobs")
     const files = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile())
     const known = new Set(rows.map(({ job_id }) => job_id))
-    const orphans = files.map(({ name, parentPath }) => join(parentPath.slice(folder.length + 1), name)).filter((path) =>
-      !/^job_\w+\/(audio\.\w+|timings\.json)$/u.test(path) || !known.has(path.split("/")[0])
-    )
+    const orphans = files.map(({ name, parentPath }) => join(parentPath.slice(folder.length + 1), name)).filter((
+      path
+    ) => !/^job_\w+\/(audio\.\w+|timings\.json)$/u.test(path) || !known.has(path.split("/")[0]))
     const waiting = await query("SELECT COUNT(*) AS waiting FROM job_queue")
     return {
       accepted: accepted.size,

@@ -1,9 +1,13 @@
-/** What has to be done now and then whoever calls: kept replies and jobs that ran out, and the months of the job table. */
+/**
+ * What has to be done now and then whoever calls: kept replies and jobs that ran out, blobs of nobody, and
+ * the months of the job table.
+ */
 import { Clock, Effect, Layer, Schedule } from "effect"
 import { SqlClient } from "effect/sql"
 import { orUnavailable } from "../services/Database.ts"
 import { Idempotency } from "../services/Idempotency.ts"
 import { JobExpiry } from "../services/JobExpiry.ts"
+import { PendingBlobs } from "../services/PendingBlobs.ts"
 import { ensurePartitions } from "../services/sql/Partitions.ts"
 
 /** Any number of processes may do it at once; each does it this often, beginning when it starts. */
@@ -15,6 +19,7 @@ export const layer = ({ retentionMs }: { readonly retentionMs: number }) =>
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
       const { sweep } = yield* Idempotency
+      const pending = yield* PendingBlobs
       const jobs = yield* JobExpiry
       const round = Effect.gen(function*() {
         const now = yield* Clock.currentTimeMillis
@@ -25,6 +30,8 @@ export const layer = ({ retentionMs }: { readonly retentionMs: number }) =>
         if (expired > 0) yield* Effect.logInfo("jobs ran out", { expired })
         const retired = yield* jobs.retire(now - retentionMs)
         if (retired > 0) yield* Effect.logInfo("rows of old jobs were dropped", { retired })
+        const cleared = yield* pending.sweep(now)
+        if (cleared > 0) yield* Effect.logInfo("folders of blobs that nothing names were cleared", { cleared })
       })
       yield* round.pipe(
         Effect.catchCause((cause) => Effect.logWarning("housekeeping is put off", cause)),

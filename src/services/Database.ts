@@ -17,6 +17,7 @@ import { routing } from "./sql/migrations/0006_routing.ts"
 import { consents } from "./sql/migrations/0007_consents.ts"
 import { licences } from "./sql/migrations/0008_licences.ts"
 import { voicePages } from "./sql/migrations/0009_voice_pages.ts"
+import { intake } from "./sql/migrations/0010_intake.ts"
 import { jobs } from "./sql/migrations/0013_jobs.ts"
 import * as MysqlClient from "./sql/MysqlClient.ts"
 import { ensurePartitions } from "./sql/Partitions.ts"
@@ -32,6 +33,7 @@ const migrations: ReadonlyArray<Migrations.Migration> = [
   consents,
   licences,
   voicePages,
+  intake,
   jobs
 ]
 

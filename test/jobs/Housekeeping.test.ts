@@ -8,6 +8,7 @@ import * as Housekeeping from "../../src/jobs/Housekeeping.ts"
 import { Database } from "../../src/services/Database.ts"
 import { Idempotency } from "../../src/services/Idempotency.ts"
 import { JobExpiry } from "../../src/services/JobExpiry.ts"
+import { PendingBlobs } from "../../src/services/PendingBlobs.ts"
 
 it.effect("housekeeping sweeps at the start and every hour, and survives a store that is away", () =>
   Effect.gen(function*() {
@@ -22,6 +23,10 @@ it.effect("housekeeping sweeps at the start and every hour, and survives a store
               : Effect.succeed(0)
         )
     })
+    const cleared = yield* Ref.make<ReadonlyArray<number>>([])
+    const pending = Layer.mock(PendingBlobs, {
+      sweep: (now) => Effect.as(Ref.update(cleared, (all) => [...all, now]), 0)
+    })
     const retired = yield* Ref.make<ReadonlyArray<number>>([])
     const jobs = Layer.mock(JobExpiry, {
       sweep: () => Effect.succeed(0),
@@ -29,7 +34,7 @@ it.effect("housekeeping sweeps at the start and every hour, and survives a store
     })
     yield* Layer.build(
       Housekeeping.layer({ retentionMs: 7 }).pipe(
-        Layer.provide(Layer.merge(idempotency, jobs)),
+        Layer.provide([idempotency, pending, jobs]),
         Layer.provide(Database.layer(Redacted.make("sqlite::memory:")))
       )
     )
@@ -37,4 +42,5 @@ it.effect("housekeeping sweeps at the start and every hour, and survives a store
     for (let i = 0; i < 3; i++) yield* TestClock.adjust("1 hour")
     assert.deepEqual(yield* Ref.get(sweeps), [0, hour, 2 * hour, 3 * hour])
     assert.deepEqual(yield* Ref.get(retired), [-7, 2 * hour - 7, 3 * hour - 7])
+    assert.deepEqual(yield* Ref.get(cleared), [0, 2 * hour, 3 * hour])
   }))

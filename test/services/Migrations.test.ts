@@ -18,6 +18,7 @@ const names = [
   "0007_consents",
   "0008_licences",
   "0009_voice_pages",
+  "0010_intake",
   "0013_jobs"
 ]
 

@@ -1,32 +1,27 @@
 /** `POST /speak`: carries a request to {@link Synthesis} and its audio to the socket, as bytes or as JSON. */
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
-import { DateTime, Effect, Stream } from "effect"
+import { Effect, Stream } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
-import { createHash } from "node:crypto"
 import { formats, millisOfBytes } from "../../domain/AudioFormat.ts"
 import { InvalidRequest, SaveToRequiresJwt } from "../../domain/Failure.ts"
-import type { StorageUnavailable } from "../../domain/Failure.ts"
 import type { SpokenWord } from "../../domain/PcmChunk.ts"
 import type { AuthUser } from "../../domain/Permission.ts"
 import { codePoints, paramsOf } from "../../domain/SpeakRequest.ts"
 import type { SpeakRequest } from "../../domain/SpeakRequest.ts"
 import { AudioEncoder, completed, rateFor } from "../../services/AudioEncoder.ts"
 import { Idempotency } from "../../services/Idempotency.ts"
-import { JobRepo } from "../../services/JobRepo.ts"
-import { Licences } from "../../services/Licences.ts"
 import { Synthesis } from "../../services/Synthesis.ts"
 import type { Speech } from "../../services/Synthesis.ts"
 import { stepStream } from "../../services/Trace.ts"
 import { Api } from "../Api.ts"
 import { Caller } from "../api/Caller.ts"
-import { Accepted } from "../api/Jobs.ts"
 import { SpeakReply } from "../api/Speech.ts"
 import { Ok } from "../api/Wire.ts"
 import * as Envelope from "../Envelope.ts"
-import { urlOf } from "../JobView.ts"
-import { keeping } from "../KeptReply.ts"
+import { once } from "../Once.ts"
 import { CurrentRequestId } from "../RequestId.ts"
+import * as SpeakLater from "../SpeakLater.ts"
 
 export interface SpeechOptions {
   /** Code points; a longer text becomes a job. */
@@ -41,8 +36,7 @@ export const layer = ({ asyncThresholdChars }: SpeechOptions) =>
       const synthesis = yield* Synthesis
       const encoder = yield* AudioEncoder
       const idempotency = yield* Idempotency
-      const jobs = yield* JobRepo
-      const licences = yield* Licences
+      const speakLater = yield* SpeakLater.make
 
       /** Speaks and answers; the audio starts to flow when the response is written. */
       const speak = Effect.fnUntraced(function*(caller: AuthUser, request: SpeakRequest, asJson: boolean) {
@@ -68,78 +62,6 @@ export const layer = ({ asyncThresholdChars }: SpeechOptions) =>
           : audioReply(request, speech, sampleRate, encode)
       })
 
-      /** Takes the text as a job; `keep` keeps the reply, in the transaction that takes it. */
-      const queue = Effect.fnUntraced(function*(caller: AuthUser, request: SpeakRequest, keep: Keep) {
-        const characters = codePoints(request.text)
-        const requestId = yield* CurrentRequestId
-        const { licenceId, synthesisId } = yield* synthesis.admit(caller, request.voiceId, characters)
-        let reply: HttpServerResponse.HttpServerResponse | undefined
-        yield* jobs.enqueue(
-          { requestId, caller, speak: request, synthesisId, licenceId },
-          Effect.fnUntraced(function*(taken) {
-            const status_url = urlOf(taken.jobId)
-            const accepted = yield* Effect.orDie(encodeAccepted(
-              yield* Envelope.ok({
-                job_id: taken.jobId,
-                status: "queued" as const,
-                characters,
-                status_url,
-                expires_at: DateTime.makeUnsafe(taken.expiresAt)
-              })
-            ))
-            reply = accepted.pipe(
-              HttpServerResponse.setStatus(202),
-              HttpServerResponse.setHeader("location", status_url)
-            )
-            yield* keep(reply)
-          })
-        ).pipe(Effect.onError(() =>
-          licenceId === null
-            ? Effect.void
-            : Effect.ignore(licences.giveBack(licenceId, request.voiceId, characters), { log: "Warn" })
-        ))
-        return reply!
-      })
-
-      const isJob = ({ forceAsync, text }: SpeakRequest) => forceAsync || codePoints(text) > asyncThresholdChars
-
-      /** The same key and body get the first reply again; what failed or was abandoned may be tried again. */
-      const speakOnce = Effect.fnUntraced(function*(
-        caller: AuthUser,
-        request: SpeakRequest,
-        asJson: boolean,
-        key: string
-      ) {
-        const begun = yield* idempotency.begin({
-          tenantId: caller.tenantId,
-          userId: caller.userId,
-          route: "POST /speak",
-          key,
-          bodySha256: createHash("sha256").update(JSON.stringify([asJson, request])).digest("hex")
-        })
-        if (begun._tag === "Replay") {
-          // A voice that was revoked since must not be heard again.
-          yield* synthesis.permit(caller, request.voiceId)
-          const { body, headers, status } = begun.reply
-          return HttpServerResponse.uint8Array(body, { status, headers: { ...headers, "idempotent-replayed": "true" } })
-        }
-        if (isJob(request)) {
-          return yield* queue(
-            caller,
-            request,
-            ({ body, headers, status }) =>
-              body._tag === "Uint8Array"
-                ? begun.save({ status, headers: { ...headers }, body: body.body })
-                : Effect.void
-          )
-        }
-        const response = yield* speak(caller, request, asJson)
-        return yield* keeping(
-          response,
-          (body) => begun.save({ status: response.status, headers: { ...response.headers }, body })
-        )
-      })
-
       return handlers.handle(
         "speak",
         Effect.fnUntraced(function*({ headers, payload: request }) {
@@ -150,21 +72,21 @@ export const layer = ({ asyncThresholdChars }: SpeechOptions) =>
             return yield* InvalidRequest.field("save_to", "no ScaiDrive is configured here")
           }
           const asJson = request.timestamps === "word" || wantsJson(headers.accept)
-          const key = headers["idempotency-key"]
-          return yield* key === undefined
-            ? isJob(request)
-              ? queue(caller.user, request, () => Effect.void)
+          return yield* once(idempotency, {
+            key: headers["idempotency-key"],
+            route: "POST /speak",
+            caller: caller.user,
+            request: [asJson, request],
+            // A voice that was revoked since must not be heard again.
+            permit: () => synthesis.permit(caller.user, request.voiceId),
+            answer: request.forceAsync || codePoints(request.text) > asyncThresholdChars
+              ? (keep) => speakLater(caller.user, request, keep)
               : speak(caller.user, request, asJson)
-            : speakOnce(caller.user, request, asJson, key)
+          })
         }, Envelope.answerFailures)
       )
     })
   )
-
-/** Keeps a reply for whoever asks the same again. */
-type Keep = (reply: HttpServerResponse.HttpServerResponse) => Effect.Effect<void, StorageUnavailable>
-
-const encodeAccepted = HttpServerResponse.schemaJson(Ok(Accepted))
 
 type Encode = ReturnType<AudioEncoder["Service"]["encode"]>
 

@@ -4,8 +4,8 @@
  * A job is taken when its row and its place in the queue are written, which is one transaction. A read of one job touches
  * the partition that its id names and no other; somebody else's job is absent.
  */
-import { Clock, Context, Effect, Layer } from "effect"
-import { SqlClient } from "effect/sql"
+import { Clock, Context, Effect, Layer, Predicate } from "effect"
+import { SqlClient, SqlError } from "effect/sql"
 import { InvalidRequest, JobNotFound } from "../domain/Failure.ts"
 import type { StorageUnavailable } from "../domain/Failure.ts"
 import { JobId } from "../domain/Ids.ts"
@@ -39,6 +39,11 @@ export interface Taken {
   readonly characters: number
   readonly expiresAt: number
 }
+
+const deadlockRetries = 5
+const isDeadlock = (error: unknown): boolean =>
+  Predicate.isTagged(error, "StorageUnavailable") && Predicate.hasProperty(error, "cause") &&
+  SqlError.isSqlError(error.cause) && error.cause.reason._tag === "DeadlockError"
 
 type Owner = Pick<AuthUser, "tenantId" | "userId">
 
@@ -101,11 +106,15 @@ export class JobRepo extends Context.Service<JobRepo, {
               expires_at: taken.expiresAt,
               purge_at: taken.expiresAt
             }
-            yield* inTransaction(Effect.gen(function*() {
-              yield* sql`INSERT INTO synth_jobs ${sql.insert(row)}`
-              yield* queue.offer(laneOf(characters), { jobId, tenantId, characters })
-              yield* alongside(taken)
-            }))
+            // Those that take and those that are taken can deadlock in MariaDB; one of them has to try again.
+            yield* Effect.retry(
+              inTransaction(Effect.gen(function*() {
+                yield* sql`INSERT INTO synth_jobs ${sql.insert(row)}`
+                yield* queue.offer(laneOf(characters), { jobId, tenantId, characters })
+                yield* alongside(taken)
+              })),
+              { times: deadlockRetries, while: isDeadlock }
+            )
             return taken
           })
 

@@ -4,7 +4,7 @@
  * The first one decides who speaks the job: no other backend, engine or model may speak the rest. A backend that is away or
  * full is waited for; what it was doing is not lost but begun anew.
  */
-import { Clock, Effect, Ref, Schedule } from "effect"
+import { Clock, Effect, Ref, Schedule, Semaphore } from "effect"
 import { millisOfBytes } from "../../domain/AudioFormat.ts"
 import { BackendFailed, meanings } from "../../domain/Failure.ts"
 import type { Failure } from "../../domain/Failure.ts"
@@ -50,8 +50,10 @@ export const speak = Effect.fnUntraced(function*(
   const finished = yield* segments.finished
   const textOf = (index: number) => speak.text.slice(cuts[index - 1]?.end ?? 0, cuts[index]!.end)
   const charactersOf = cuts.map((_, index) => codePoints(textOf(index)))
-  const speaker = yield* Ref.make<Speaker | undefined>(run.row.speaker ?? undefined)
+  const speaker = yield* Ref.make<Speaker | undefined>(finished.size === 0 ? undefined : run.row.speaker ?? undefined)
 
+  // One at a time: what is counted later is written later.
+  const reporting = yield* Semaphore.make(1)
   const report = Effect.suspend(() => {
     let charactersDone = 0
     let bytes = 0
@@ -65,7 +67,7 @@ export const speak = Effect.fnUntraced(function*(
         charactersDone,
         audioMs: it === undefined ? 0 : millisOfBytes(bytes, it.sampleRate)
       }))
-  })
+  }).pipe(reporting.withPermits(1))
 
   /** Before anything of the first segment is kept, the job says who speaks it. */
   const agree = Effect.fnUntraced(function*(plan: SynthesisPlan, facts: HoldFacts) {

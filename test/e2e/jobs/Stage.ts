@@ -199,7 +199,8 @@ export const run = async ({ jobs, kinds, length, log = () => {}, patienceMillis,
     const accepted = new Map<string, number>()
     let sent = 0
     const sending = (async () => {
-      for (; accepted.size < jobs; sent++) {
+      // Some come in after each has been killed.
+      for (; accepted.size < jobs || names.some((name) => kills[name] === 0); sent++) {
         const jobId = await take(sent % kinds)
         if (jobId !== undefined) accepted.set(jobId, sent % kinds)
         await sleep(jobId === undefined ? 200 : 20 + 60 * random())
@@ -207,21 +208,29 @@ export const run = async ({ jobs, kinds, length, log = () => {}, patienceMillis,
     })()
     let sendingEnded = false
     void sending.then(() => (sendingEnded = true))
+    /** Those that are being started again, beside others that are killed meanwhile. */
+    const starting = new Map<string, Promise<void>>()
     const killing = async () => {
       while (!sendingEnded || await open().catch(() => 1) > Math.ceil(jobs / 10)) {
         await sleep(200 + 800 * random())
         // Each is killed about as often as the others.
-        const fewest = Math.min(...names.map((name) => kills[name]))
-        const candidates = names.filter((name) => kills[name] === fewest)
+        const up = names.filter((name) => !starting.has(name))
+        const fewest = Math.min(...up.map((name) => kills[name]))
+        const candidates = up.filter((name) => kills[name] === fewest)
+        if (candidates.length === 0) continue
         const name = candidates[Math.floor(random() * candidates.length)]!
         log(
           `${((Date.now() - began) / 1000).toFixed(1)} s: ${name} is killed; ${await open().catch(() => "?")} jobs open`
         )
         await victims[name].kill()
         kills[name]++
-        await sleep(1000 * random())
-        await victims[name].start()
+        const later = 1000 * random()
+        starting.set(
+          name,
+          sleep(later).then(() => victims[name].start()).then(() => void starting.delete(name))
+        )
       }
+      await Promise.all(starting.values())
     }
     await Promise.all([sending, killing()])
     await quiet(patienceMillis)

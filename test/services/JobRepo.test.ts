@@ -3,7 +3,7 @@ import { layer } from "@effect/vitest"
 import { Array, Effect, identity, Layer } from "effect"
 import { SqlClient, Statement } from "effect/sql"
 import assert from "node:assert/strict"
-import { RequestId, TenantId, UserId, VoiceId } from "../../src/domain/Ids.ts"
+import { LicenceId, RequestId, TenantId, UserId, VoiceId } from "../../src/domain/Ids.ts"
 import { granted } from "../../src/domain/Permission.ts"
 import type { AuthUser } from "../../src/domain/Permission.ts"
 import type { SpeakRequest } from "../../src/domain/SpeakRequest.ts"
@@ -31,12 +31,15 @@ const speak: SpeakRequest = {
   timestamps: "none"
 }
 
-const enqueue = <E = never>(alongside: () => Effect.Effect<void, E> = () => Effect.void) =>
+const enqueue = <E = never>(
+  alongside: () => Effect.Effect<void, E> = () => Effect.void,
+  licenceId: LicenceId | null = null
+) =>
   Effect.gen(function*() {
     const jobs = yield* JobRepo
     const synthesisId = yield* makeId("syn")
     return yield* jobs.enqueue(
-      { requestId: RequestId.make("req_1"), caller, speak, synthesisId, licenceId: null },
+      { requestId: RequestId.make("req_1"), caller, speak, synthesisId, licenceId },
       alongside
     )
   })
@@ -129,6 +132,43 @@ for (const db of sqlLayers) {
         assert.equal(yield* runs.begin(jobId, 3), undefined)
         const job = yield* jobs.find(caller, jobId)
         assert.deepEqual([job.status, job.audioUri, job.segmentsDone], ["completed", "second", 0])
+      }))
+
+    it.effect("what was reserved of a licence and is not spoken is given back with the end, once", () =>
+      Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        const jobs = yield* JobRepo
+        const runs = yield* JobRuns
+        const licenceId = LicenceId.make("lic_one")
+        yield* sql`INSERT INTO voice_licences ${
+          sql.insert({
+            license_id: licenceId,
+            voice_id: speak.voiceId,
+            licensor: "Them",
+            license_type: "usage_bound",
+            expires_at: null,
+            character_cap: 1000,
+            characters_used: 100,
+            document_key: null,
+            created_at: 1,
+            updated_at: 1
+          })
+        }`
+        const used = Effect.map(
+          sql<{ characters_used: number }>`SELECT characters_used FROM voice_licences`,
+          ([row]) => row!.characters_used
+        )
+        const unheard = yield* enqueue(undefined, licenceId)
+        for (let i = 0; i < 2; i++) yield* jobs.cancel(caller, unheard.jobId)
+        assert.equal(yield* used, 88)
+        const half = yield* enqueue(undefined, licenceId)
+        const run = (yield* runs.begin(half.jobId, 1))!
+        yield* runs.progress(run, { segmentsDone: 1, charactersDone: 7, audioMs: 1 })
+        yield* jobs.cancel(caller, half.jobId)
+        assert.equal(yield* used, 83)
+        const whole = (yield* runs.begin((yield* enqueue(undefined, licenceId)).jobId, 1))!
+        yield* runs.end(whole, { status: "completed", audioUri: "a", audioMs: 1, saved: null })
+        assert.equal(yield* used, 83)
       }))
 
     it.effect("every statement touches one partition or goes by an index", () =>

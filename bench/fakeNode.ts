@@ -110,7 +110,7 @@ const inTurn = (call: Call) => {
     const seconds = Math.ceil(call.request.text.length / charactersPerSecond)
     const began = performance.now()
     for (let said = 0; said < seconds && !call.cancelled;) {
-      await sleep(began + ((said + 1) * 1000) / factor - performance.now())
+      await sleep(Math.max(1, began + ((said + 1) * 1000) / factor - performance.now()))
       for (const due = ((performance.now() - began) * factor) / 1000; said < Math.min(due, seconds); said++) {
         call.write({ event: { $case: "audio", value: { pcm: second } } })
       }

@@ -8,7 +8,7 @@
  * `long`: 100 000 characters to one file by Flite, by one node and by two, each on a core of its own: wall time, how soon the
  * file is there after its last sentence, and how far the memory of the worker grows.
  *
- * `nodes`: the same of 40 000 characters by nodes that sleep while they speak: what a second one gives where it is a machine.
+ * `nodes`: the same of 20 000 characters by nodes that sleep while they speak: what a second one gives where it is a machine.
  *
  * Parts can be named.
  */

@@ -14,8 +14,8 @@ export interface Shelf {
   /** Who speaks the job, once that is agreed. */
   readonly speaker: Deferred.Deferred<Speaker>
   /**
-   * Opens when this run seems to be the one that will end the job. Where another run goes on, the file is begun anew: it
-   * is not begun before.
+   * Opens when this run seems to be the one that will end the job: it began while nobody waited, was let go on past a slice,
+   * or has no more than a slice to speak. Where another run goes on, the file is begun anew: it is not begun before.
    */
   readonly last: Latch.Latch
 }

@@ -149,7 +149,8 @@ export const speak = Effect.fnUntraced(function*(
   })
 
   const missing = Array.from(cuts.keys()).filter((index) => !shelf.sizes.has(index))
-  if (missing.reduce((sum, index) => sum + charactersOf[index]!, 0) <= sliceCharacters) yield* shelf.last.open
+  const isShort = missing.reduce((sum, index) => sum + charactersOf[index]!, 0) <= sliceCharacters
+  if (isShort || (shelf.sizes.size === 0 && !(yield* patiently(othersWait)))) yield* shelf.last.open
   if ((yield* speaker) === undefined && missing.length > 0) yield* inTurn(missing.shift()!)
   yield* Effect.forEach(missing, inTurn, { concurrency: segmentsAtOnce, discard: true })
   return shelf.sizes.size === cuts.length

@@ -12,6 +12,8 @@ import { ApiKeys } from "./services/ApiKeys.ts"
 import { AudioDecoder } from "./services/AudioDecoder.ts"
 import { AudioEncoder } from "./services/AudioEncoder.ts"
 import { Breakers } from "./services/Breakers.ts"
+import { ClipFiles } from "./services/ClipFiles.ts"
+import { ClipIntake } from "./services/ClipIntake.ts"
 import { ClipNormaliser } from "./services/ClipNormaliser.ts"
 import { Consents } from "./services/Consents.ts"
 import { Database } from "./services/Database.ts"
@@ -26,6 +28,7 @@ import { NodeDirectory } from "./services/NodeDirectory.ts"
 import { NodeRegistry } from "./services/NodeRegistry.ts"
 import * as FilesystemObjects from "./services/ObjectStore/Filesystem.ts"
 import * as S3Objects from "./services/ObjectStore/S3.ts"
+import { PendingBlobs } from "./services/PendingBlobs.ts"
 import { PolicyResolver } from "./services/PolicyResolver.ts"
 import { Preflight } from "./services/Preflight.ts"
 import * as PresetVoices from "./services/PresetVoices.ts"
@@ -38,6 +41,7 @@ import { ScaiInferDispatcher } from "./services/ScaiInferDispatcher.ts"
 import { Signals } from "./services/Signals.ts"
 import { Synthesis } from "./services/Synthesis.ts"
 import { SynthesisRecords } from "./services/SynthesisRecords.ts"
+import { VoiceIntake } from "./services/VoiceIntake.ts"
 import { VoiceLibrary } from "./services/VoiceLibrary.ts"
 import { VoiceRepo } from "./services/VoiceRepo.ts"
 import { VoiceWarming } from "./services/VoiceWarming.ts"
@@ -76,7 +80,7 @@ export const layer = (settings: Settings) => {
     Ledger.layer,
     Idempotency.layer,
     Consents.layer,
-    GlobalVoices.layer
+    PendingBlobs.layer
   ).pipe(
     Layer.provideMerge(RunningVoices.layer),
     Layer.provideMerge(Layer.merge(VoiceRepo.layer, Licences.layer)),
@@ -116,15 +120,19 @@ export const layer = (settings: Settings) => {
       : Layer.empty
   )
 
-  const Intake = Layer.mergeAll(
-    Uploads.layer({ folder: join(settings.dataDir, "uploads"), ...settings.upload }),
-    AudioDecoder.layer({ ffmpeg: settings.ffmpeg }),
-    Preflight.layer({ limits: settings.preflight, vadModel: settings.vadModel })
+  const Clips = ClipIntake.layer.pipe(
+    Layer.provide(AudioDecoder.layer({ ffmpeg: settings.ffmpeg })),
+    Layer.provide(Preflight.layer({ limits: settings.preflight, vadModel: settings.vadModel })),
+    Layer.provideMerge(ClipFiles.layer({ folder: join(settings.dataDir, "uploads") }))
   )
 
-  const Library = Layer.merge(
+  const Library = Layer.mergeAll(
     VoiceLibrary.layer,
+    GlobalVoices.layer,
     VoiceWarming.layer({ engine: settings.engine }).pipe(Layer.provideMerge(VoiceWarmRegistry.layer()))
+  ).pipe(
+    Layer.provideMerge(VoiceIntake.layer),
+    Layer.provideMerge(Clips)
   )
 
   const Pipeline = Synthesis.layer(settings).pipe(
@@ -138,7 +146,7 @@ export const layer = (settings: Settings) => {
     Layer.provideMerge(Layer.merge(Http.layer(settings), GrpcServer.layer(settings))),
     Layer.provideMerge(StreamService.layer(settings)),
     Layer.provide(Readiness.layer({ engine: settings.engine })),
-    Layer.provide(Intake),
+    Layer.provide(Uploads.layer(settings.upload)),
     Layer.provideMerge(AudioEncoder.layer({ workers: settings.encoderWorkers })),
     Layer.provideMerge(Pipeline),
     Layer.provideMerge(Library),

@@ -18,6 +18,8 @@ export interface Origin {
   readonly requestId: string
   /** As text; null when unknown. */
   readonly ip: string | null
+  /** As the client names itself; null when it does not. */
+  readonly userAgent: string | null
 }
 
 /** What is private of a consent: erased with the person. */
@@ -98,7 +100,13 @@ export const canonicalGrant = (salt: string, consentId: string, details: Consent
 export const canonicalRevocation = (salt: string, consentId: string, revoked: Origin): string =>
   JSON.stringify(["scaispeak consent revocation 1", salt, consentId, ...origin(revoked)])
 
-const origin = ({ ip, requestId, userId }: Origin) => [userId, requestId, ip]
+/** Last in its array, so that nothing can be taken for what is left out. */
+const origin = ({ ip, requestId, userAgent, userId }: Origin) => [
+  userId,
+  requestId,
+  ip,
+  ...(userAgent === null ? [] : [userAgent])
+]
 
 /** An event as it is stored, with its hash and, unless erased, what its details hash to now. */
 export interface StoredEvent extends ConsentEvent {

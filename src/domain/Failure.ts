@@ -5,6 +5,7 @@
  * A defect is not here: it is logged with its cause and answered as `INTERNAL_ERROR`.
  */
 import { Predicate, Schema } from "effect"
+import { Preflight } from "./Preflight.ts"
 
 /** What the failure means to a caller, by code. */
 interface Meaning {
@@ -32,7 +33,13 @@ export const meanings = {
   SCAISPEAK_VOICE_NOT_READY: { status: 409, retryable: false, message: "The voice cannot speak now." },
   SCAISPEAK_VOICE_LICENSE_EXPIRED: { status: 403, retryable: false, message: "The voice's licence has expired." },
   SCAISPEAK_VOICE_LICENSE_EXHAUSTED: { status: 403, retryable: false, message: "The voice's licence is used up." },
+  SCAISPEAK_VOICE_PREFLIGHT_FAILED: { status: 422, retryable: false, message: "The clip is not good enough." },
   SCAISPEAK_AUDIO_UNDECODABLE: { status: 422, retryable: false, message: "The clip is no audio that can be decoded." },
+  SCAISPEAK_LICENSE_DOCUMENT_NOT_FOUND: {
+    status: 404,
+    retryable: false,
+    message: "The voice has no licence document."
+  },
   SCAISPEAK_API_KEY_NOT_FOUND: { status: 404, retryable: false, message: "No such API key." },
   SCAISPEAK_SYNTHESIS_NOT_FOUND: { status: 404, retryable: false, message: "No such synthesis." },
   SCAISPEAK_SESSION_NOT_FOUND: { status: 404, retryable: false, message: "No such session." },
@@ -166,6 +173,21 @@ export class AudioUndecodable extends Schema.TaggedError<AudioUndecodable>()("Au
   readonly details = [{ field: this.field, message: `The clip ${this.reason}.` }]
 }
 
+/** Sound, but not such that a voice could be made of it. One entry for each thing that is wrong, with the upload it is wrong with. */
+export class PreflightFailed extends Schema.TaggedError<PreflightFailed>()("PreflightFailed", {
+  details: Schema.Array(Detail),
+  /** Of the reference; of the spoken consent where only that one failed. */
+  preflight: Preflight
+}) {
+  readonly code = "SCAISPEAK_VOICE_PREFLIGHT_FAILED"
+}
+
+export class LicenceDocumentNotFound
+  extends Schema.TaggedError<LicenceDocumentNotFound>()("LicenceDocumentNotFound", {})
+{
+  readonly code = "SCAISPEAK_LICENSE_DOCUMENT_NOT_FOUND"
+}
+
 export class ApiKeyNotFound extends Schema.TaggedError<ApiKeyNotFound>()("ApiKeyNotFound", {}) {
   readonly code = "SCAISPEAK_API_KEY_NOT_FOUND"
 }
@@ -267,6 +289,8 @@ export type Failure =
   | VoiceLicenseExpired
   | VoiceLicenseExhausted
   | AudioUndecodable
+  | PreflightFailed
+  | LicenceDocumentNotFound
   | ApiKeyNotFound
   | SynthesisNotFound
   | SessionNotFound
@@ -288,6 +312,7 @@ export interface Shown {
   readonly retryable: boolean
   readonly retryAfter?: number
   readonly details?: ReadonlyArray<Detail>
+  readonly preflight?: Preflight
 }
 
 export const show = (failure: Failure): Shown => {
@@ -297,6 +322,7 @@ export const show = (failure: Failure): Shown => {
     message,
     retryable,
     ...("retryAfter" in failure ? { retryAfter: failure.retryAfter } : {}),
-    ...("details" in failure ? { details: failure.details } : {})
+    ...("details" in failure ? { details: failure.details } : {}),
+    ...("preflight" in failure ? { preflight: failure.preflight } : {})
   }
 }

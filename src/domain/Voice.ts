@@ -29,7 +29,11 @@ export const VoiceReference = Schema.Struct({
   /** Where the clip lies in the object store. */
   objectKey: Schema.NonEmptyString,
   /** What the speaker says in it, if known. */
-  transcript: Schema.NullOr(Schema.String)
+  transcript: Schema.NullOr(Schema.String),
+  /** The recording that the clip was made from, as it came; absent when the clip is the recording. */
+  original: Schema.optionalKey(
+    Schema.Struct({ objectKey: Schema.NonEmptyString }).pipe(Schema.encodeKeys({ objectKey: "object_key" }))
+  )
 }).pipe(Schema.encodeKeys({ durationMs: "duration_ms", objectKey: "object_key" }))
 export type VoiceReference = typeof VoiceReference.Type
 

@@ -2,7 +2,8 @@
 import { Schema } from "effect"
 import { codePoints } from "./SpeakRequest.ts"
 import { speechParamFields } from "./SpeechParams.ts"
-import { Gender, Language } from "./Voice.ts"
+import { Language } from "./Voice.ts"
+import type { Gender } from "./Voice.ts"
 
 /** Text that holds something, within its bound. */
 const words = (codePointsMin: number, codePointsMax: number) =>
@@ -33,26 +34,48 @@ export const voiceDefaultFields = {
   warmupTrimMs: defaults.warmupTrimMs
 }
 
+/** What the speaker says in a reference clip: more than anybody says in the longest. */
+export const ReferenceText = words(1, 2000)
+/** Of whoever agrees to be cloned. */
+export const FullName = words(1, 200)
+export const StatedPurpose = words(1, 1000)
+export const ConsentText = words(1, 10_000)
+
+/** What is said of a voice when it is made. */
+export interface VoiceMetadata {
+  readonly displayName: string
+  readonly languagePrimary: string
+  readonly description?: string | undefined
+  readonly languageSupported?: ReadonlyArray<string> | undefined
+  readonly gender?: typeof Gender.Type | undefined
+  readonly ageHint?: string | undefined
+  readonly styleTags?: ReadonlyArray<string> | undefined
+}
+
 /** Of a voice that is made from words alone. */
-export const VoiceDesign = Schema.Struct({
-  displayName: DisplayName,
-  languagePrimary: Language,
-  designPrompt: DesignPrompt,
-  description: Schema.optionalKey(VoiceDescription),
-  languageSupported: Schema.optionalKey(Languages),
-  gender: Schema.optionalKey(Gender),
-  ageHint: Schema.optionalKey(AgeHint),
-  styleTags: Schema.optionalKey(StyleTags)
-}).pipe(Schema.encodeKeys({
-  displayName: "display_name",
-  languagePrimary: "language_primary",
-  designPrompt: "voice_design_prompt",
-  languageSupported: "language_supported",
-  gender: "gender_hint",
-  ageHint: "age_hint",
-  styleTags: "style_tags"
-}))
-export type VoiceDesign = typeof VoiceDesign.Type
+export interface VoiceDesign extends VoiceMetadata {
+  readonly designPrompt: string
+}
+
+/** Of a voice that follows a recorded one, beside the recordings. */
+export interface VoiceClone extends VoiceMetadata {
+  readonly consentFullName: string
+  readonly consentStatedPurpose: string
+  /** Kept exactly as it comes. */
+  readonly consentText: string
+  readonly referenceText?: string | undefined
+}
+
+/** What a new voice's record says of it. */
+export const described = (given: VoiceMetadata) => ({
+  displayName: given.displayName.trim(),
+  description: given.description?.trim() ?? "",
+  languagePrimary: given.languagePrimary,
+  languageSupported: supported(given.languagePrimary, given.languageSupported ?? []),
+  gender: given.gender ?? "unspecified",
+  ageHint: given.ageHint?.trim() ?? null,
+  styleTags: given.styleTags?.map((tag) => tag.trim()) ?? []
+} as const)
 
 /** Without doubles, the primary one first: a voice supports the language that it is of. */
 export const supported = (primary: string, languages: ReadonlyArray<string>): ReadonlyArray<string> => [

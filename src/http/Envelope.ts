@@ -61,7 +61,7 @@ const rateLimitHeaders = ({ limit, retryAfter }: { readonly limit: number; reado
 })
 
 const reply = (
-  { code, details, message, retryAfter }: Shown,
+  { code, details, message, preflight, retryAfter }: Shown,
   headers: Record<string, string> = {}
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
   Effect.map(RequestId.CurrentRequestId, (request_id) =>
@@ -72,7 +72,8 @@ const reply = (
           code,
           message,
           ...(retryAfter === undefined ? {} : { retry_after: retryAfter }),
-          ...(details === undefined ? {} : { details })
+          ...(details === undefined ? {} : { details }),
+          ...(preflight === undefined ? {} : { preflight })
         },
         meta: { request_id }
       },

@@ -5,6 +5,7 @@
 import { Effect, Schema, Stream } from "effect"
 import type { Multipart } from "effect/http"
 import { InvalidRequest } from "../domain/Failure.ts"
+import type { Detail } from "../domain/Failure.ts"
 import { detailsOf } from "./Validation.ts"
 
 /**
@@ -26,8 +27,19 @@ export const formFields = Effect.fnUntraced(
       }),
       Effect.catchTag("MultipartError", Effect.die)
     )
-    return yield* Schema.decodeUnknownEffect(schema)({ ...fields }, { errors: "all", onExcessProperty: "error" }).pipe(
-      Effect.mapError(({ issue }) => new InvalidRequest({ details: detailsOf(issue, "body") }))
-    )
+    return yield* decodeFields(schema, fields)
   }
 )
+
+/** The same of fields that are there; `missing` are files that should be, told together with what is wrong with fields. */
+export const decodeFields = <S extends Schema.Constraint & { readonly DecodingServices: never }>(
+  schema: S,
+  fields: Readonly<Record<string, string>>,
+  missing: ReadonlyArray<Detail> = []
+): Effect.Effect<S["Type"], InvalidRequest> =>
+  Schema.decodeUnknownEffect(schema)({ ...fields }, { errors: "all", onExcessProperty: "error" }).pipe(
+    Effect.mapError(({ issue }) => new InvalidRequest({ details: [...missing, ...detailsOf(issue, "body")] })),
+    Effect.flatMap((form) =>
+      missing.length === 0 ? Effect.succeed(form) : Effect.fail(new InvalidRequest({ details: missing }))
+    )
+  )

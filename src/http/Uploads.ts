@@ -2,16 +2,14 @@
  * The parts of a multipart request: files into a folder of their own, fields into memory, both within bounds.
  *
  * Promises: nothing beyond a limit is read or written; a file is gone when the scope of its request closes, however that
- * ends; what a killed process left is swept when the service starts and every hour. The names and types that a client
- * gives its files are ignored: a file is called by a number and told by its content.
+ * ends. The names and types that a client gives its files are ignored: a file is called by a number and told by its content.
  */
-import { Clock, Context, Effect, Layer, Schedule, type Scope, Stream } from "effect"
+import { Context, Effect, Layer, type Scope, Stream } from "effect"
 import { HttpServerRequest, HttpServerResponse, Multipart } from "effect/http"
-import { createHash, randomUUID } from "node:crypto"
-import * as fs from "node:fs/promises"
-import { join } from "node:path"
-import { ConcurrencyLimited, InvalidRequest, PayloadTooLarge, StorageUnavailable } from "../domain/Failure.ts"
+import { ConcurrencyLimited, InvalidRequest, PayloadTooLarge } from "../domain/Failure.ts"
+import type { StorageUnavailable } from "../domain/Failure.ts"
 import type { ClipFile } from "../services/ClipFile.ts"
+import { ClipFiles } from "../services/ClipFiles.ts"
 
 export interface Received {
   readonly files: Readonly<Record<string, ClipFile>>
@@ -27,7 +25,6 @@ export interface Expected {
 }
 
 export interface UploadOptions {
-  readonly folder: string
   /** Of one file. */
   readonly limitBytes: number
   /** From the first byte of the body to its last. */
@@ -42,9 +39,6 @@ const fieldBytesMax = 64 * 1024
 const overheadBytes = 256 * 1024
 /** At once, in this process: each may fill a file on disk. */
 const uploadsMax = 32
-/** A file that is older is a dead process's. */
-const abandonedMillis = 3_600_000
-
 export class Uploads extends Context.Service<Uploads, {
   /** Fails as soon as it can be told that the request does not fit; see {@link endRefused}. */
   readonly receive: (
@@ -58,32 +52,25 @@ export class Uploads extends Context.Service<Uploads, {
 /** Behind `Envelope.answerFailures`: a refusal ends its connection, so that what was not read of the body never is. */
 export const endRefused = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.map(self, (answer) =>
-    HttpServerResponse.isHttpServerResponse(answer)
+    HttpServerResponse.isHttpServerResponse(answer) && answer.status >= 400
       ? HttpServerResponse.setHeader(answer, "connection", "close") as A
       : answer)
 
-const make = Effect.fnUntraced(function*({ folder, limitBytes, timeoutMs }: UploadOptions) {
-  yield* attempt(() => fs.mkdir(folder, { recursive: true })).pipe(Effect.ignore)
-  yield* sweep(folder).pipe(Effect.repeat(Schedule.spaced("1 hour")), Effect.forkScoped)
-  let running = 0
-
-  const store = Effect.fnUntraced(function*(part: Multipart.File, field: string) {
-    const path = join(folder, randomUUID())
-    yield* Effect.addFinalizer(() => Effect.promise(() => fs.rm(path, { force: true }).catch(() => {})))
-    const hash = createHash("sha256")
-    let bytes = 0
-    yield* Effect.acquireUseRelease(
-      attempt(() => fs.open(path, "wx", 0o600)),
-      (file) =>
-        Stream.runForEach(part.content, (chunk) => {
-          hash.update(chunk)
-          bytes += chunk.length
-          return attempt(() => file.writeFile(chunk))
-        }),
-      (file) => Effect.promise(() => file.close().catch(() => {}))
-    )
-    return { field, path, bytes, sha256: hash.digest("hex") } satisfies ClipFile
-  })
+const make = Effect.fnUntraced(function*({ limitBytes, timeoutMs }: UploadOptions) {
+  const clips = yield* ClipFiles
+  let open = 0
+  /** Held for as long as the files may lie there, so that they are bounded however long somebody works on them. */
+  const slot = Effect.acquireRelease(
+    Effect.suspend(() => {
+      if (open >= uploadsMax) return new ConcurrencyLimited({ limit: uploadsMax })
+      open++
+      return Effect.void
+    }),
+    () =>
+      Effect.sync(() => {
+        open--
+      })
+  )
 
   const read = Effect.fnUntraced(function*(
     parts: Stream.Stream<Multipart.Part, Multipart.MultipartError>,
@@ -101,7 +88,7 @@ const make = Effect.fnUntraced(function*({ folder, limitBytes, timeoutMs }: Uplo
         if (part._tag === "File") {
           if (!fileNames.includes(part.key)) return yield* unexpected(name, fieldNames, "must not be a file")
           reading.field = name
-          files[name] = yield* store(part, name)
+          files[name] = yield* clips.keep(name, part.content)
         } else {
           if (!fieldNames.includes(part.key)) return yield* unexpected(name, fileNames, "must be a file")
           fields[name] = part.value
@@ -116,7 +103,7 @@ const make = Effect.fnUntraced(function*({ folder, limitBytes, timeoutMs }: Uplo
       const totalBytes = limitBytes * expected.files.length + overheadBytes
         + fieldBytesMax * (expected.fields?.length ?? 0)
       if (Number(request.headers["content-length"] ?? 0) > totalBytes) return yield* tooLarge("body", totalBytes)
-      if (running >= uploadsMax) return yield* new ConcurrencyLimited({ limit: uploadsMax })
+      yield* slot
       const limits = Multipart.limitsServices({
         maxParts: partsMax,
         maxFieldSize: fieldBytesMax,
@@ -125,7 +112,6 @@ const make = Effect.fnUntraced(function*({ folder, limitBytes, timeoutMs }: Uplo
         maxTotalSize: totalBytes,
         fieldMimeTypes: []
       })
-      running++
       /** The file that was begun last: the one that a limit of files cuts. */
       const reading = { field: "file" }
       return yield* read(Stream.provideContext(parts, limits), expected, reading).pipe(
@@ -136,10 +122,7 @@ const make = Effect.fnUntraced(function*({ folder, limitBytes, timeoutMs }: Uplo
         Effect.timeoutOrElse({
           duration: timeoutMs,
           orElse: () => Effect.fail(InvalidRequest.field("body", `took longer than ${timeoutMs} ms to arrive`))
-        }),
-        Effect.ensuring(Effect.sync(() => {
-          running--
-        }))
+        })
       )
     })
   })
@@ -177,17 +160,3 @@ const refusalOf = (
       return InvalidRequest.field("body", "broke off")
   }
 }
-
-const attempt = <A>(run: () => Promise<A>) =>
-  Effect.tryPromise({ try: run, catch: (cause) => new StorageUnavailable({ store: "objects", cause }) })
-
-const sweep = Effect.fnUntraced(function*(folder: string) {
-  const now = yield* Clock.currentTimeMillis
-  yield* Effect.promise(async () => {
-    for (const name of await fs.readdir(folder).catch(() => [])) {
-      const path = join(folder, name)
-      const stat = await fs.stat(path).catch(() => undefined)
-      if (stat !== undefined && now - stat.mtimeMs > abandonedMillis) await fs.rm(path, { force: true }).catch(() => {})
-    }
-  })
-})

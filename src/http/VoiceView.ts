@@ -3,7 +3,7 @@ import type { Licence } from "../domain/Licence.ts"
 import { backendsOf } from "../domain/Voice.ts"
 import type { Voice } from "../domain/Voice.ts"
 
-export const record = (voice: Voice) => ({
+export const record = (voice: Voice, licence: Licence | null) => ({
   voice_id: voice.voiceId,
   display_name: voice.displayName,
   description: voice.description,
@@ -24,19 +24,14 @@ export const record = (voice: Voice) => ({
   // Not the transcript: it holds what a person said.
   reference: voice.reference && { duration_ms: voice.reference.durationMs, sha256: voice.reference.sha256 },
   consent: voice.consent,
-  voice_design_prompt: voice.designPrompt,
-  created_at: voice.createdAt,
-  updated_at: voice.updatedAt
-})
-
-/** A voice by itself, with its licence if it has one. */
-export const detail = (voice: Voice, licence: Licence | null) => ({
-  ...record(voice),
   license: licence && {
     licensor: licence.licensor,
     type: licence.type,
     expires_at: licence.expiresAt,
     character_cap: licence.characterCap,
     characters_used: licence.charactersUsed
-  }
+  },
+  voice_design_prompt: voice.designPrompt,
+  created_at: voice.createdAt,
+  updated_at: voice.updatedAt
 })

@@ -1,8 +1,9 @@
-/** What has to be done now and then whoever calls: kept replies that ran out, and the months ahead of the job table. */
+/** What has to be done now and then whoever calls: kept replies that ran out, blobs of nobody, and the months ahead of the job table. */
 import { Clock, Effect, Layer, Schedule } from "effect"
 import { SqlClient } from "effect/sql"
 import { orUnavailable } from "../services/Database.ts"
 import { Idempotency } from "../services/Idempotency.ts"
+import { PendingBlobs } from "../services/PendingBlobs.ts"
 import { ensurePartitions } from "../services/sql/Partitions.ts"
 
 /** Any number of processes may do it at once; each does it this often, beginning when it starts. */
@@ -12,11 +13,14 @@ export const layer = Layer.effectDiscard(
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
     const { sweep } = yield* Idempotency
+    const pending = yield* PendingBlobs
     const round = Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
       yield* orUnavailable(Effect.provideService(ensurePartitions(now), SqlClient.SqlClient, sql))
       const swept = yield* sweep(now)
       if (swept > 0) yield* Effect.logInfo("kept replies ran out", { swept })
+      const cleared = yield* pending.sweep(now)
+      if (cleared > 0) yield* Effect.logInfo("folders of blobs that nothing names were cleared", { cleared })
     })
     yield* round.pipe(
       Effect.catchCause((cause) => Effect.logWarning("housekeeping is put off", cause)),

@@ -111,7 +111,8 @@ export class Consents extends Context.Service<Consents, {
             audio_sha256: details.audioSha256,
             granted_by: details.granted.userId,
             granted_request: details.granted.requestId,
-            granted_ip: details.granted.ip
+            granted_ip: details.granted.ip,
+            granted_user_agent: details.granted.userAgent
           })
         }`
         return { consentId, status: "active" as const, statedPurpose: details.statedPurpose }
@@ -125,7 +126,7 @@ export class Consents extends Context.Service<Consents, {
           WHERE consent_id = ${consent_id} AND status = 'active'`)
         if (changed === 0) return
         yield* sql`UPDATE consent_details SET revoked_by = ${origin.userId}, revoked_request = ${origin.requestId},
-          revoked_ip = ${origin.ip} WHERE consent_id = ${consent_id}`
+          revoked_ip = ${origin.ip}, revoked_user_agent = ${origin.userAgent} WHERE consent_id = ${consent_id}`
         yield* append({
           tenantId: tenant_id,
           event: "revoked",

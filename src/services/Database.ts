@@ -17,6 +17,7 @@ import { routing } from "./sql/migrations/0006_routing.ts"
 import { consents } from "./sql/migrations/0007_consents.ts"
 import { licences } from "./sql/migrations/0008_licences.ts"
 import { voicePages } from "./sql/migrations/0009_voice_pages.ts"
+import { intake } from "./sql/migrations/0010_intake.ts"
 import * as MysqlClient from "./sql/MysqlClient.ts"
 import { ensurePartitions } from "./sql/Partitions.ts"
 import * as SqliteClient from "./sql/SqliteClient.ts"
@@ -30,7 +31,8 @@ const migrations: ReadonlyArray<Migrations.Migration> = [
   routing,
   consents,
   licences,
-  voicePages
+  voicePages,
+  intake
 ]
 
 /** The database cannot be used at start. The message names it without its password. */

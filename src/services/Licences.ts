@@ -11,6 +11,7 @@
  */
 import { Cache, Clock, Context, Effect, Exit, Layer, Schedule } from "effect"
 import type { Scope } from "effect"
+import { SqlClient } from "effect/sql"
 import { VoiceLicenseExhausted, VoiceLicenseExpired } from "../domain/Failure.ts"
 import type { InvalidRequest, StorageUnavailable, VoiceNotFound } from "../domain/Failure.ts"
 import type { VoiceId } from "../domain/Ids.ts"
@@ -49,11 +50,21 @@ export class Licences extends Context.Service<Licences, {
     id: VoiceId,
     changes: Partial<LicenceTerms>
   ) => Effect.Effect<Licence, VoiceNotFound | InvalidRequest | StorageUnavailable>
+  /** The same with another signed document; `formerKey` is where the one before it lies. Joins a transaction. */
+  readonly changeDocument: (
+    id: VoiceId,
+    changes: Partial<LicenceTerms>,
+    documentKey: string
+  ) => Effect.Effect<
+    { readonly licence: Licence; readonly formerKey: string | null },
+    VoiceNotFound | InvalidRequest | StorageUnavailable
+  >
 }>()("scaispeak/Licences") {
   static readonly layer = Layer.effect(
     Licences,
     Effect.gen(function*() {
       const rows = yield* Rows.make
+      const sql = yield* SqlClient.SqlClient
       const remembered = yield* Cache.makeWith(rows.find, {
         capacity: rememberedMax,
         timeToLive: (exit) => Exit.isSuccess(exit) ? rememberedMillis : 0
@@ -90,6 +101,9 @@ export class Licences extends Context.Service<Licences, {
           Effect.catch((cause) => Effect.logWarning("unused characters stay counted", { voiceId, characters }, cause))
         )
 
+      const change = (id: VoiceId, changes: Partial<LicenceTerms>, documentKey?: string) =>
+        Effect.tap(rows.change(id, changes, documentKey), () => sql.afterCommit(Cache.invalidate(remembered, id)))
+
       return Licences.of({
         find: rows.find,
         check,
@@ -98,7 +112,12 @@ export class Licences extends Context.Service<Licences, {
             reserve(voice, characters),
             (licence) => settle(licence, voice, characters, facts)
           )),
-        change: (id, changes) => Effect.tap(rows.change(id, changes), () => Cache.invalidate(remembered, id))
+        change: (id, changes) => Effect.map(change(id, changes), ({ licence }) => licence),
+        changeDocument: (id, changes, documentKey) =>
+          Effect.map(change(id, changes, documentKey), ({ former, licence }) => ({
+            licence,
+            formerKey: former?.documentKey ?? null
+          }))
       })
     })
   )

@@ -1,28 +1,25 @@
 /**
- * Changes to voices: what is said of them, whom they are shared with, and new ones from words.
+ * Changes to voices: what is said of them, and whom they are shared with.
  *
  * Whether the caller may is decided on the row as it stands when it is written, under its lock: neither what this process
  * remembers nor another call at the same time has a say. Two changes at once both happen. When a change returns, this
  * process speaks and shows the voice as changed; other processes within 5 s.
  */
-import { Clock, Context, DateTime, Effect, Layer, Schema, SchemaIssue } from "effect"
+import { Clock, Context, DateTime, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
-import { InvalidRequest } from "../domain/Failure.ts"
 import type { PermissionDenied, StorageUnavailable, VoiceNotFound } from "../domain/Failure.ts"
 import type { VoiceId } from "../domain/Ids.ts"
 import type { AuthUser } from "../domain/Permission.ts"
 import type { Voice } from "../domain/Voice.ts"
 import { refusal } from "../domain/VoiceAccess.ts"
 import type { VoiceAct } from "../domain/VoiceAccess.ts"
-import { supported, VoiceDesign } from "../domain/VoiceMetadata.ts"
 import { changesOf } from "../domain/VoicePatch.ts"
 import type { VoicePatch } from "../domain/VoicePatch.ts"
 import { orUnavailable } from "./Database.ts"
-import { makeId } from "./Ids.ts"
 import { forUpdate } from "./sql/Dialect.ts"
 import { changedColumns } from "./sql/VoiceChange.ts"
 import type { StoredChange } from "./sql/VoiceChange.ts"
-import { columns, decode, encode } from "./sql/VoiceRow.ts"
+import { columns, decode } from "./sql/VoiceRow.ts"
 import { VoiceRepo } from "./VoiceRepo.ts"
 
 type Refusal = VoiceNotFound | PermissionDenied | StorageUnavailable
@@ -36,11 +33,6 @@ export class VoiceLibrary extends Context.Service<VoiceLibrary, {
   readonly share: (caller: AuthUser, id: VoiceId) => Effect.Effect<Voice, Refusal>
   /** Its owner's alone again, whoever takes it back. Again: nothing. */
   readonly unshare: (caller: AuthUser, id: VoiceId) => Effect.Effect<Voice, Refusal>
-  /** A voice of the caller's own, ready at once. `request` has the wire's names and is checked here. */
-  readonly design: (
-    caller: AuthUser,
-    request: typeof VoiceDesign.Encoded
-  ) => Effect.Effect<Voice, InvalidRequest | StorageUnavailable>
 }>()("scaispeak/VoiceLibrary") {
   static readonly layer = Layer.effect(
     VoiceLibrary,
@@ -85,15 +77,7 @@ export class VoiceLibrary extends Context.Service<VoiceLibrary, {
 
         unshare: Effect.fn("VoiceLibrary.unshare")((caller, id) =>
           change(caller, id, "unshare", ({ scope }) => scope === "user" ? {} : { scope: "user" })
-        ),
-
-        design: Effect.fn("VoiceLibrary.design")(function*(caller, request) {
-          const design = yield* Effect.mapError(decodeDesign(request), invalid)
-          const voice = designed(caller, design, yield* makeId("vox"), yield* DateTime.now)
-          yield* orUnavailable(sql`INSERT INTO voices ${sql.insert(encode(voice))}`)
-          yield* repo.invalidate(voice.voiceId)
-          return voice
-        })
+        )
       })
     })
   )
@@ -101,36 +85,3 @@ export class VoiceLibrary extends Context.Service<VoiceLibrary, {
 
 /** Refused to everybody, as a voice that cannot be seen is. */
 const nobodys = { scope: "user", tenantId: null, ownerUserId: null } as const
-
-const decodeDesign = Schema.decodeUnknownEffect(VoiceDesign, { errors: "all", onExcessProperty: "error" })
-const format = SchemaIssue.makeFormatterStandardSchemaV1()
-
-const invalid = ({ issue }: Schema.SchemaError) =>
-  new InvalidRequest({
-    details: format(issue).issues.map(({ message, path = [] }) => ({ field: path.map(String).join("."), message }))
-  })
-
-const designed = (caller: AuthUser, design: VoiceDesign, voiceId: VoiceId, now: DateTime.Utc): Voice => ({
-  voiceId,
-  displayName: design.displayName.trim(),
-  description: design.description?.trim() ?? "",
-  scope: "user",
-  kind: "designed",
-  languagePrimary: design.languagePrimary,
-  languageSupported: supported(design.languagePrimary, design.languageSupported ?? []),
-  gender: design.gender ?? "unspecified",
-  ageHint: design.ageHint?.trim() ?? null,
-  styleTags: design.styleTags?.map((tag) => tag.trim()) ?? [],
-  embeddingStatus: "ready",
-  statusReason: null,
-  ownerUserId: caller.userId,
-  tenantId: caller.tenantId,
-  defaults: {},
-  preset: null,
-  relaySpeaker: null,
-  reference: null,
-  designPrompt: design.designPrompt.trim(),
-  consent: null,
-  createdAt: now,
-  updatedAt: now
-})

@@ -10,10 +10,12 @@ import { SqlClient } from "effect/sql"
 import { InvalidRequest, VoiceNotFound, VoiceNotReady } from "../domain/Failure.ts"
 import type { StorageUnavailable } from "../domain/Failure.ts"
 import type { VoiceId } from "../domain/Ids.ts"
+import type { Licence } from "../domain/Licence.ts"
 import { notReady } from "../domain/Voice.ts"
 import type { Voice } from "../domain/Voice.ts"
 import { orUnavailable } from "./Database.ts"
 import { onSignal, Signals } from "./Signals.ts"
+import { decodeJoined } from "./sql/LicenceRow.ts"
 import { syncPresets } from "./sql/PresetSync.ts"
 import type { PresetListing } from "./sql/PresetSync.ts"
 import { recall } from "./sql/Recall.ts"
@@ -31,6 +33,8 @@ const idsMax = 500
 
 export interface VoicePage {
   readonly items: ReadonlyArray<Voice>
+  /** Of those that have one, as they are now. */
+  readonly licences: ReadonlyMap<VoiceId, Licence>
   /** Null on the last page. */
   readonly nextCursor: string | null
 }
@@ -120,8 +124,14 @@ export class VoiceRepo extends Context.Service<VoiceRepo, {
         const rows = yield* orUnavailable(listQuery(sql, caller, filter, after, limit + 1))
         const items = yield* Effect.forEach(rows.slice(0, limit), decode)
         const last = rows[limit - 1]
+        const licences = new Map<VoiceId, Licence>()
+        for (const row of rows) {
+          const licence = yield* decodeJoined(row)
+          if (licence !== null) licences.set(row.voice_id, licence)
+        }
         return {
           items,
+          licences,
           nextCursor: rows.length > limit && last !== undefined
             ? encodeCursor({ rank: Number(last.match_rank), voiceId: last.voice_id })
             : null

@@ -7,11 +7,12 @@
  */
 import { Clock, Context, Effect, Layer } from "effect"
 import { canServe, needOf } from "../domain/AudioNode.ts"
-import type { StorageUnavailable, VoiceNotReady } from "../domain/Failure.ts"
+import type { AudioUndecodable, PreflightFailed, StorageUnavailable, VoiceNotReady } from "../domain/Failure.ts"
 import { notReady } from "../domain/Voice.ts"
 import type { Voice } from "../domain/Voice.ts"
 import { NodeRegistry } from "./NodeRegistry.ts"
 import { ReferenceCache } from "./ReferenceCache.ts"
+import { VoiceIntake } from "./VoiceIntake.ts"
 import type { WarmNode } from "./VoiceWarmRegistry.ts"
 import { VoiceWarmRegistry } from "./VoiceWarmRegistry.ts"
 
@@ -30,8 +31,10 @@ export class VoiceWarming extends Context.Service<VoiceWarming, {
   readonly warm: (voice: Voice) => Effect.Effect<Warmth, StorageUnavailable | VoiceNotReady>
   /** Forgets the marks, and the clip in memory and on disk. */
   readonly evict: (voice: Voice) => Effect.Effect<Warmth, StorageUnavailable>
-  /** Fetches the stored recording anew and normalises it again, whatever was kept of it. */
-  readonly repromote: (voice: Voice) => Effect.Effect<Warmth, StorageUnavailable | VoiceNotReady>
+  /** Takes the stored recording in anew (`VoiceIntake.repeat`), forgets what was kept of it, and warms the voice. */
+  readonly repromote: (
+    voice: Voice
+  ) => Effect.Effect<Warmth, AudioUndecodable | PreflightFailed | StorageUnavailable | VoiceNotReady>
 }>()("scaispeak/VoiceWarming") {
   /** `engine`: the kind that cloned and designed voices are bound to. */
   static readonly layer = (options: { readonly engine: string }) =>
@@ -41,6 +44,7 @@ export class VoiceWarming extends Context.Service<VoiceWarming, {
         const registry = yield* VoiceWarmRegistry
         const references = yield* ReferenceCache
         const nodes = yield* NodeRegistry
+        const intake = yield* VoiceIntake
 
         const marks = (voice: Voice) =>
           Effect.flatMap(Clock.currentTimeMillis, (now) => registry.warmNodes(voice.voiceId, now - markMillis))
@@ -79,7 +83,11 @@ export class VoiceWarming extends Context.Service<VoiceWarming, {
             yield* drop(voice)
             return { nodes: [], reference: voice.reference === null ? "none" as const : "dropped" as const }
           }),
-          repromote: Effect.fn("VoiceWarming.repromote")((voice) => Effect.andThen(drop(voice), warm(voice)))
+          repromote: Effect.fn("VoiceWarming.repromote")(function*(voice) {
+            const renewed = yield* intake.repeat(voice)
+            yield* drop(voice)
+            return yield* warm(renewed)
+          })
         })
       })
     )

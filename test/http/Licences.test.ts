@@ -1,11 +1,15 @@
 /** Licences through the whole service: who may set them, what they refuse, and what is counted. */
 import { layer } from "@effect/vitest"
-import { Context, Effect } from "effect"
+import { Context, Effect, Stream } from "effect"
+import { SqlClient } from "effect/sql"
 import assert from "node:assert/strict"
+import { createHash } from "node:crypto"
 import { VoiceId } from "../../src/domain/Ids.ts"
 import { Licences } from "../../src/services/Licences.ts"
+import { ObjectStore } from "../../src/services/ObjectStore.ts"
 import { stores } from "../layers/stores.ts"
 import { get, idle, send, TestServer, until } from "../layers/TestServer.ts"
+import { clip, consentClip, type Form, submit } from "./Cloning/forms.ts"
 
 const text = "Anything."
 const globals = "/admin/voices/global"
@@ -159,7 +163,7 @@ for (const [name, env] of stores) {
         assert.equal(absent.json.error.code, "SCAISPEAK_VOICE_NOT_FOUND")
       }))
 
-    it.effect("come with a new voice of the relay, by a form without files", () =>
+    it.effect("come with a new voice of the relay, by a form", () =>
       Effect.gen(function*() {
         const { ada, admin, shown, url } = yield* client
         const form = (fields: Record<string, string | Blob>, key = admin) =>
@@ -183,17 +187,22 @@ for (const [name, env] of stores) {
         assert.equal((yield* form(alloy)).json.data.license, null)
 
         assert.equal((yield* form(alloy, ada)).json.error.code, "AUTHZ_PERMISSION_DENIED")
-        const clip = new Blob([new Uint8Array(100_000)], { type: "audio/wav" })
+        const zeros = new Blob([new Uint8Array(100_000)], { type: "audio/wav" })
         for (const field of ["reference", "license_document"]) {
-          const refused = yield* form({ ...alloy, [field]: clip })
-          assert.deepEqual([refused.status, refused.fields], [422, [field]])
+          const refused = yield* form({ ...alloy, [field]: zeros })
+          assert.deepEqual([refused.status, refused.fields], [422, ["licensor", "license_type"]])
         }
-        assert.deepEqual((yield* form({})).fields, ["relay_speaker", "display_name", "language_primary"])
+        const silent = yield* form({ ...alloy, ...licensed, reference: zeros })
+        assert.deepEqual([silent.json.error.code, silent.fields], ["SCAISPEAK_AUDIO_UNDECODABLE", ["reference"]])
+        const empty = yield* form({ ...alloy, ...licensed, license_document: new Blob([]) })
+        assert.deepEqual([empty.status, empty.fields], [422, ["license_document"]])
+        assert.deepEqual((yield* form({})).fields, ["reference", "display_name", "language_primary"])
         assert.deepEqual((yield* form({ ...alloy, license_type: "perpetual" })).fields, ["licensor"])
         assert.deepEqual((yield* form({ ...alloy, license_character_cap: "many" })).fields, ["license_character_cap"])
         assert.deepEqual((yield* form({ ...alloy, colour: "red" })).fields, ["colour"])
         assert.deepEqual((yield* form({ ...alloy, style_tags_json: "[" })).fields, ["style_tags_json"])
-        assert.equal((yield* form({ ...alloy, description: "x".repeat(20_000) })).status, 413)
+        assert.deepEqual((yield* form({ ...alloy, description: "x".repeat(2001) })).fields, ["description"])
+        assert.equal((yield* form({ ...alloy, description: "x".repeat(100_000) })).status, 413)
         const cut = yield* send(
           "POST",
           `${url}${globals}`,
@@ -205,6 +214,81 @@ for (const [name, env] of stores) {
         )
         assert.equal(cut.json.error.code, "VALIDATION_ERROR")
       }))
+
+    it.effect(
+      "stand for the consent of whoever a global voice follows, with the signed document",
+      () =>
+        Effect.gen(function*() {
+          const { ada, admin, context, node, speak, url } = yield* client
+          const all = `${url}${globals}`
+          const document = Buffer.from("%PDF-1.7 signed")
+          const form = {
+            reference: clip,
+            reference_text: "What she said.",
+            display_name: "Licensed Ada",
+            language_primary: "en",
+            licensor: "Ada Lovelace",
+            license_type: "perpetual",
+            license_document: document
+          }
+          const bad = yield* submit(all, { ...form, reference: consentClip.subarray(0, 44 + 32_000) }, admin)
+          assert.deepEqual([bad.status, bad.json.error.code], [422, "SCAISPEAK_VOICE_PREFLIGHT_FAILED"])
+          const made = yield* submit(all, form, admin)
+          assert.equal(made.status, 201, `${made.bytes}`)
+          const { consent, kind, license, reference, scope, voice_id } = made.json.data
+          assert.deepEqual([scope, kind, consent, license.licensor], ["global", "cloned", null, "Ada Lovelace"])
+          const listed = yield* get(`${url}/voices?q=licensed`, ada)
+          assert.deepEqual(listed.json.data.items, [made.json.data], "its licence is in lists, too")
+
+          const asked = node.requests.length
+          assert.equal((yield* speak(voice_id)).status, 200)
+          yield* idle
+          const { voice } = node.requests[asked]!
+          assert.ok(voice?.$case === "reference")
+          assert.equal(voice.value.transcript, "What she said.")
+          const followed = yield* get(`${url}/voices/${voice_id}/reference`, admin)
+          assert.equal(createHash("sha256").update(followed.bytes).digest("hex"), reference.sha256)
+          assert.equal((yield* get(`${url}/voices/${voice_id}/reference`, ada)).status, 404)
+
+          const at = `${all}/${voice_id}/license/document`
+          const signed = yield* get(at, admin)
+          assert.deepEqual(
+            [signed.status, signed.headers.get("content-type"), signed.headers.get("x-content-type-options")],
+            [200, "application/pdf", "nosniff"]
+          )
+          assert.match(signed.headers.get("content-disposition")!, /^attachment/u)
+          assert.deepEqual(signed.bytes, document)
+          assert.equal((yield* get(at, ada)).json.error.code, "AUTHZ_PERMISSION_DENIED")
+          const none = yield* get(`${all}/vox_scripted_mute/license/document`, admin)
+          assert.deepEqual([none.status, none.json.error.code], [404, "SCAISPEAK_LICENSE_DOCUMENT_NOT_FOUND"])
+
+          const blobs = Effect.map(
+            Effect.orDie(Stream.runCollect(Context.get(context, ObjectStore).list(`scaispeak/voices/${voice_id}/`))),
+            (all) => all.map(({ key }) => key.split("/")[3]).sort()
+          )
+          const change = (changes: Form) => submit(`${all}/${voice_id}`, changes, admin, {}, "PATCH")
+          const wrong = yield* change({ license_type: "time_bound", license_document: document })
+          assert.deepEqual([wrong.status, wrong.json.error.details[0].field], [422, "license_expires_at"])
+          assert.deepEqual((yield* get(at, admin)).bytes, document)
+          const renewed = yield* change({ licensor: "Heirs of Ada", license_document: Buffer.from("scanned") })
+          assert.equal(renewed.json.data?.license.licensor, "Heirs of Ada", `${renewed.bytes}`)
+          const second = yield* get(at, admin)
+          assert.deepEqual([second.bytes.toString(), second.headers.get("content-type")], [
+            "scanned",
+            "application/octet-stream"
+          ])
+          assert.deepEqual(yield* blobs, ["clips", "licence", "original"], "the former document is gone")
+          assert.equal((yield* change({ licensor: "Ada Again" })).json.data.license.licensor, "Ada Again")
+          assert.equal((yield* get(at, admin)).bytes.toString(), "scanned")
+
+          assert.equal((yield* send("DELETE", `${all}/${voice_id}`, "", admin)).status, 200)
+          assert.deepEqual(yield* blobs, ["licence"], "its recordings went with it")
+          assert.equal((yield* get(at, admin)).bytes.toString(), "scanned")
+          const sql = Context.get(context, SqlClient.SqlClient)
+          assert.deepEqual(yield* Effect.orDie(sql`SELECT 1 FROM pending_blobs`), [])
+        }),
+      30_000
+    )
 
     it.effect("go with their voice, which nobody finds again", () =>
       Effect.gen(function*() {

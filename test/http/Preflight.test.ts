@@ -1,17 +1,22 @@
-/** `POST /voices/preflight`: what a good clip is answered, and what a bad or a hostile one costs. */
+/**
+ * `POST /voices/preflight`: what a good clip is answered, and what a bad or a hostile one costs; the hostile ones at
+ * `POST /voices`, too.
+ */
 import { layer } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Fiber, Layer } from "effect"
 import assert from "node:assert/strict"
+import { existsSync, readdirSync } from "node:fs"
 import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import { setTimeout as sleep } from "node:timers/promises"
-import { gzipSync } from "node:zlib"
-import { readSpeakers } from "../engine/fit/clips.ts"
 import { until } from "../layers/TestServer.ts"
 import { serve } from "../programs/Server.ts"
 import { byFfmpeg } from "../services/AudioDecoder/encodings.ts"
 import { wavOf } from "../services/ClipNormaliser/wav.ts"
+import { clip, clone } from "./Cloning/forms.ts"
+import { hostile } from "./Preflight/hostile.ts"
 import { fieldPart, filePart, form, type Part, upload } from "./Preflight/upload.ts"
 
 const limitBytes = 32 * 2 ** 20
@@ -21,6 +26,7 @@ class Server extends Context.Service<Server, {
   readonly url: string
   readonly key: string
   readonly pid: number
+  readonly folder: string
   /** Where uploads lie while they are read. */
   readonly uploads: string
 }>()("test/Server") {
@@ -42,16 +48,12 @@ class Server extends Context.Service<Server, {
         SCAISPEAK_PORT: "0",
         SCAISPEAK_GRPC_PORT: "0",
         SCAISPEAK_DATA_DIR: folder,
-        SCAISPEAK_UPLOAD_TIMEOUT_MS: "8000"
+        SCAISPEAK_UPLOAD_TIMEOUT_MS: "5000"
       })
-      return { url: `${url}/voices/preflight`, key, pid: child.pid!, uploads }
+      return { url: `${url}/voices/preflight`, key, pid: child.pid!, folder, uploads }
     })
   )
 }
-
-const { given, unseen } = readSpeakers()[0]!
-const spoken = Float64Array.from([...given, ...unseen].slice(0, 10 * 16_000), (value) => value / 32_768)
-const clip = wavOf({ coding: "s16", sampleRate: 16_000, channels: [spoken] })
 
 const residentKib = (pid: number) =>
   Effect.promise(async () => Number(/VmRSS:\s+(\d+)/u.exec(await readFile(`/proc/${pid}/status`, "utf8"))![1]))
@@ -59,10 +61,10 @@ const residentKib = (pid: number) =>
 layer(Server.layer, { excludeTestServices: true, timeout: 60_000 })("POST /voices/preflight", (it) => {
   const send = Effect.fnUntraced(function*(
     parts: Iterable<Part>,
-    options: { readonly key?: string; readonly headers?: Record<string, string> } = {}
+    options: { readonly key?: string; readonly headers?: Record<string, string>; readonly url?: string } = {}
   ) {
     const { key, url } = yield* Server
-    return yield* upload(url, options.key ?? key, form(parts), options.headers)
+    return yield* upload(options.url ?? url, options.key ?? key, form(parts), options.headers)
   })
   const noneLeft = Effect.flatMap(
     Server,
@@ -146,108 +148,92 @@ layer(Server.layer, { excludeTestServices: true, timeout: 60_000 })("POST /voice
       yield* noneLeft
     }))
 
-  const zeros = Buffer.alloc(64 * 1024)
-  function* repeated(bytes: Uint8Array, times: number) {
-    for (let n = 0; n < times; n++) yield bytes
-  }
-  // MPEG-2.5 layer III, 8 kbit/s, 8 kHz: 72 bytes are 72 ms of silence.
-  const silentFrame = Buffer.concat([Buffer.from([0xff, 0xe3, 0x18, 0xc4]), Buffer.alloc(68)])
-  const silentMinute = Buffer.alloc(833 * silentFrame.length, silentFrame)
-  const claims2Gb = (() => {
-    const lying = Buffer.from(clip)
-    lying.writeUInt32LE(0x7fffffff, 4)
-    lying.writeUInt32LE(0x7fffff00, 40)
-    return lying
-  })()
-  const zipBomb = Buffer.concat([
-    Buffer.from("PK\x03\x04\x14\0\0\0\x08\0", "latin1"),
-    gzipSync(Buffer.alloc(64 * 2 ** 20))
-  ])
-  const svg = Buffer.from("<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>")
-  const drip = async function*() {
-    for (;;) {
-      yield Buffer.from("x")
-      await sleep(50)
-    }
-  }
-  const undecodable = [422, "SCAISPEAK_AUDIO_UNDECODABLE"] as const
-  const large = [413, "PAYLOAD_TOO_LARGE"] as const
-  const hostile: ReadonlyArray<
-    readonly [
-      what: string,
-      parts: () => Iterable<Part>,
-      wanted: readonly [number, string?],
-      headers?: Record<string, string>
-    ]
-  > = [
-    ["zip bomb", () => [filePart("reference", [zipBomb])], undecodable],
-    ["gzip bomb", () => [filePart("reference", [gzipSync(Buffer.alloc(64 * 2 ** 20))])], undecodable],
-    ["svg", () => [filePart("reference", [svg], "clip.mp3", "audio/mpeg")], undecodable],
-    [
-      "polyglot of wav and zip",
-      () => [filePart("reference", [clip, Buffer.from("PK\x05\x06"), Buffer.alloc(18)])],
-      undecodable
-    ],
-    ["polyglot of html and mp3", () => [filePart("reference", [Buffer.from("<html><!--"), silentMinute])], undecodable],
-    [
-      "random bytes",
-      () => [filePart("reference", [Buffer.from(clip.map((value, n) => (value * 7 + n * 13) % 251))])],
-      undecodable
-    ],
-    ["nothing", () => [filePart("reference", [])], undecodable],
-    ["wav that claims 2 GB", () => [filePart("reference", [claims2Gb])], [200]],
-    ["8 h mp3 of silence", () => [filePart("reference", repeated(silentMinute, 480), "clip.mp3")], [200]],
-    ["34 MB of wav", () => [filePart("reference", repeated(zeros, 545))], large],
-    ["endless body", () => [filePart("reference", repeated(zeros, 1e9))], large],
-    ["body that says 2 GB", () => [filePart("reference", repeated(zeros, 1e9))], large, {
-      "content-length": "2147483648"
-    }],
-    ["endless field", () => [{ ...fieldPart("reference", ""), body: repeated(zeros, 1e9) }], large],
-    ["10 000 tiny parts", () => repeatedParts(10_000), [422, "VALIDATION_ERROR"]],
-    ["endless part without a name", () => [{ headers: ["x: y"], body: repeated(zeros, 1e9) }], large],
-    ["endless part headers", () => [{ headers: [`x: ${"y".repeat(2 ** 20)}`], body: [] }], [422, "VALIDATION_ERROR"]],
-    ["slow upload", () => [filePart("reference", drip())], [422, "VALIDATION_ERROR"]]
-  ]
-  function* repeatedParts(count: number) {
-    for (let n = 0; n < count; n++) yield fieldPart(`f${n}`, "x")
-  }
-
-  it.effect("bears hostile uploads, each with its code and in bounded memory", () =>
+  it.effect("takes so many uploads at once and no more, until their files are gone", () =>
     Effect.gen(function*() {
-      const { pid } = yield* Server
-      // The decoder and the measure are warm.
-      yield* send([filePart("reference", [clip])])
-      const rows: Array<string> = []
-      for (const [what, parts, [status, code], headers = {}] of hostile) {
-        const before = yield* residentKib(pid)
-        let peak = before
-        const watch = Effect.forever(Effect.delay(
-          Effect.map(residentKib(pid), (now) => {
-            peak = Math.max(peak, now)
-          }),
-          10
-        ))
-        const begin = performance.now()
-        const reply = yield* Effect.raceFirst(send(parts(), { headers }), watch)
-        const growth = Math.round((peak - before) / 1024)
-        rows.push(
-          `${what.padEnd(26)} ${reply.status} ${
-            (reply.json?.error?.code ?? reply.json?.data?.fail_reasons.join() ?? "").padEnd(60)
-          }`
-            + ` ${String(Math.round(performance.now() - begin)).padStart(6)} ms, sent ${
-              String(Math.round(reply.sent / 1024)).padStart(7)
-            } KiB, RSS +${growth} MiB`
-        )
-        console.log(rows.at(-1))
-        assert.deepEqual([reply.status, reply.json?.error?.code], [status, code], what)
-        if (what === "34 MB of wav") assert.equal(reply.json.error.details[0].field, "reference")
-        if (status === 413) assert.ok(reply.sent < 2 * limitBytes, `${what}: ${reply.sent} bytes were taken`)
-        assert.ok(growth < 200, `${what}: ${growth} MiB`)
-        yield* noneLeft
+      const { uploads } = yield* Server
+      const uploadsMax = 32
+      const endless = async function*() {
+        yield clip
+        await sleep(60_000)
       }
-      const after = yield* send([filePart("reference", [clip])])
-      assert.equal(after.json.data.passed, true)
-    }), 120_000)
+      const hanging = yield* Effect.forkChild(
+        Effect.forEach(Array.from({ length: uploadsMax }), () => send([filePart("reference", endless())]), {
+          concurrency: "unbounded"
+        })
+      )
+      yield* until(Effect.promise(() => readdir(uploads)), (names) => names.length === uploadsMax)
+      const { json, status } = yield* send([filePart("reference", [clip])])
+      assert.deepEqual([status, json.error.code, json.error.retry_after], [429, "CONCURRENCY_LIMITED", 1])
+      yield* Fiber.interrupt(hanging)
+      yield* noneLeft
+      assert.equal((yield* send([filePart("reference", [clip])])).status, 200)
+    }), 30_000)
+
+  /** The clone form with this as its reference; the refusal must leave nothing of the rest. */
+  const inForm = (parts: Iterable<Part>): Iterable<Part> => [
+    ...Object.entries(clone).flatMap(([name, value]) =>
+      name === "reference"
+        ? []
+        : [typeof value === "string" ? fieldPart(name, value) : filePart(name, [value as Uint8Array])]
+    ),
+    ...parts
+  ]
+  /** What of voices that were made there is: rows, blobs, and intakes under way. */
+  const kept = Effect.map(Server, ({ folder }) => {
+    const sql = new DatabaseSync(join(folder, "scaispeak.sqlite"), { readOnly: true })
+    const count = (table: string) => Number(sql.prepare(`SELECT COUNT(*) AS n FROM ${table}`).get()!["n"])
+    const rows = ["consents", "consent_details", "pending_blobs"].map(count)
+    const voices = Number(sql.prepare("SELECT COUNT(*) AS n FROM voices WHERE scope = 'user'").get()!["n"])
+    sql.close()
+    const blobs = join(folder, "objects", "scaispeak", "voices")
+    return { voices, rows, blobs: existsSync(blobs) ? readdirSync(blobs, { recursive: true }).length : 0 }
+  })
+
+  for (const surface of ["preflight", "intake"] as const) {
+    it.effect(
+      `bears hostile uploads to ${surface}, each with its code and in bounded memory, and keeps nothing`,
+      () =>
+        Effect.gen(function*() {
+          const { pid, url } = yield* Server
+          const submit = (parts: Iterable<Part>, headers: Record<string, string> = {}) =>
+            surface === "preflight"
+              ? send(parts, { headers })
+              : send(inForm(parts), { headers, url: url.replace("/preflight", "") })
+          // The decoder and the measure are warm.
+          yield* submit([filePart("reference", [clip])])
+          for (const { headers = {}, parts, what, ...wanted } of hostile) {
+            const [status, code] = wanted[surface] ?? wanted.preflight
+            const before = { memory: yield* residentKib(pid), kept: yield* kept }
+            let peak = before.memory
+            const watch = Effect.forever(Effect.delay(
+              Effect.map(residentKib(pid), (now) => {
+                peak = Math.max(peak, now)
+              }),
+              10
+            ))
+            const begin = performance.now()
+            const reply = yield* Effect.raceFirst(submit(parts(), headers), watch)
+            const growth = Math.round((peak - before.memory) / 1024)
+            const answer = reply.json?.error?.code ?? reply.json?.data?.fail_reasons?.join() ?? ""
+            const [millis, kib] = [performance.now() - begin, reply.sent / 1024].map((value) => Math.round(value))
+            console.log(
+              `${what.padEnd(28)} ${reply.status} ${answer.padEnd(34)} ${String(millis).padStart(6)} ms, `
+                + `sent ${String(kib).padStart(6)} KiB, RSS +${growth} MiB`
+            )
+            assert.deepEqual([reply.status, reply.json?.error?.code], [status, code], what)
+            if (what === "34 MB of wav") assert.equal(reply.json.error.details[0].field, "reference")
+            if (code === "SCAISPEAK_AUDIO_UNDECODABLE") assert.equal(reply.json.error.details[0].field, "reference")
+            if (status === 413) assert.ok(reply.sent < 4 * limitBytes, `${what}: ${reply.sent} bytes were taken`)
+            assert.ok(growth < 200, `${what}: ${growth} MiB`)
+            if (status !== 201) assert.deepEqual(yield* kept, before.kept, what)
+            yield* noneLeft
+          }
+          const after = yield* submit([filePart("reference", [clip])])
+          assert.ok(after.status < 300)
+        }),
+      120_000
+    )
+  }
 
   // The key of the greeting holds until there is another.
   it.effect("asks for the permission to write voices", () =>

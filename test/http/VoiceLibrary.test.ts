@@ -14,6 +14,7 @@ import { stores } from "../layers/stores.ts"
 import { get, idle, send, TestServer, until } from "../layers/TestServer.ts"
 import { voice } from "../layers/voices.ts"
 import { wavOf } from "../services/ClipNormaliser/wav.ts"
+import { clip } from "./Cloning/forms.ts"
 
 let made = 0
 
@@ -36,11 +37,17 @@ const insert = Effect.fnUntraced(function*(fields: Partial<Voice> = {}) {
   return one.voiceId
 })
 
+/** Another one each time. */
+const tone = () =>
+  wavOf({
+    coding: "s16",
+    sampleRate: 16_000,
+    channels: [Float64Array.from({ length: 16_000 }, (_, n) => 0.5 * Math.sin(n * (++made) * 1e-5))]
+  })
+
 /** A voice that follows a clip in the object store. */
-const insertClone = Effect.fnUntraced(function*(fields: Partial<Voice> = {}) {
+const insertClone = Effect.fnUntraced(function*(fields: Partial<Voice> = {}, file: Uint8Array = tone()) {
   const { context } = yield* TestServer
-  const signal = Float64Array.from({ length: 16_000 }, (_, n) => 0.5 * Math.sin(n * (++made) * 1e-5))
-  const file = wavOf({ coding: "s16", sampleRate: 16_000, channels: [signal] })
   const sha256 = createHash("sha256").update(file).digest("hex")
   const objectKey = `scaispeak/voices/${sha256}/reference.wav`
   yield* Effect.orDie(Context.get(context, ObjectStore).put(objectKey, file, { contentType: "audio/wav" }))
@@ -403,7 +410,7 @@ for (const [name, env] of stores) {
       Effect.gen(function*() {
         const { context, url } = yield* TestServer
         const { ada } = yield* people
-        const { id, reference } = yield* insertClone()
+        const { id, reference } = yield* insertClone({}, clip)
         const cache = Context.get(context, ReferenceCache)
         const objects = Context.get(context, ObjectStore)
         const at = `${url}/voices/${id}`

@@ -7,6 +7,7 @@ import { StorageUnavailable } from "../../src/domain/Failure.ts"
 import * as Housekeeping from "../../src/jobs/Housekeeping.ts"
 import { Database } from "../../src/services/Database.ts"
 import { Idempotency } from "../../src/services/Idempotency.ts"
+import { PendingBlobs } from "../../src/services/PendingBlobs.ts"
 
 it.effect("housekeeping sweeps at the start and every hour, and survives a store that is away", () =>
   Effect.gen(function*() {
@@ -21,13 +22,18 @@ it.effect("housekeeping sweeps at the start and every hour, and survives a store
               : Effect.succeed(0)
         )
     })
+    const cleared = yield* Ref.make<ReadonlyArray<number>>([])
+    const pending = Layer.mock(PendingBlobs, {
+      sweep: (now) => Effect.as(Ref.update(cleared, (all) => [...all, now]), 0)
+    })
     yield* Layer.build(
       Housekeeping.layer.pipe(
-        Layer.provide(idempotency),
+        Layer.provide([idempotency, pending]),
         Layer.provide(Database.layer(Redacted.make("sqlite::memory:")))
       )
     )
     const hour = Duration.toMillis("1 hour")
     for (let i = 0; i < 3; i++) yield* TestClock.adjust("1 hour")
     assert.deepEqual(yield* Ref.get(sweeps), [0, hour, 2 * hour, 3 * hour])
+    assert.deepEqual(yield* Ref.get(cleared), [0, 2 * hour, 3 * hour])
   }))

@@ -2,9 +2,16 @@
 import { describe, it, layer } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import assert from "node:assert/strict"
+import { decodeWav } from "../../src/services/AudioDecoder/Wav.ts"
 import { wavHeader } from "../../src/services/AudioEncoder/Wav.ts"
 import { ClipNormaliser, ReferenceUnusable } from "../../src/services/ClipNormaliser.ts"
-import { normalise, pcmOf, recordingBytesMax, signalOf } from "../../src/services/ClipNormaliser/Normalise.ts"
+import {
+  normalise,
+  normaliseSound,
+  pcmOf,
+  recordingBytesMax,
+  signalOf
+} from "../../src/services/ClipNormaliser/Normalise.ts"
 import { readWav } from "../../src/services/ClipNormaliser/WavFile.ts"
 import { snrDb, tone } from "./AudioEncoder/Tone.ts"
 import { chunk, format, riff, subFormat, wavOf, type Written } from "./ClipNormaliser/wav.ts"
@@ -57,6 +64,23 @@ describe("a clip", () => {
         assert.ok(snr > atLeast, `${coding}: ${snr} dB`)
       }
     }
+  })
+
+  it("is the same whether it is read here or was decoded before", () => {
+    for (const [sampleRate, coding] of [[16_000, "s16"], [44_100, "s16"], [48_000, "f32"]] as const) {
+      const channels = [0.3, 0.8].map((level) => sine(sampleRate, 440, 0.5, level))
+      const file = wavOf({ coding, sampleRate, channels })
+      const read = samples(Result.getOrThrow(normalise(file)))
+      const decoded = samples(Result.getOrThrow(normaliseSound(decodeWav(file))))
+      // Decoded sound is in single precision: a rounding may fall the other way.
+      const apart = read.reduce((most, value, n) => Math.max(most, Math.abs(value - decoded[n]!)), 0)
+      assert.equal(decoded.length, read.length)
+      assert.ok(apart <= 1 / 32_768, `${sampleRate} ${coding}: ${apart * 32_768} steps`)
+    }
+    const mono = wavOf({ coding: "s16", sampleRate: 16_000, channels: [sine(16_000, 440, 0.5)] })
+    assert.deepEqual(Result.getOrThrow(normaliseSound(decodeWav(mono))), Result.getOrThrow(normalise(mono)))
+    const odd = Result.flip(normaliseSound({ ...decodeWav(mono), sampleRate: 44_101 }))
+    assert.match(Result.getOrThrow(odd), /sample rate of 44101 Hz/u)
   })
 
   it("passes bit for bit when it is normal already, in a buffer of its own", () => {

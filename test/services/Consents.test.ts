@@ -42,7 +42,7 @@ const consented = Effect.fnUntraced(function*(owner: AuthUser, fields: Partial<V
       statedPurpose: "audiobooks",
       audioKey: `scaispeak/voices/${voiceId}/consent.wav`,
       audioSha256: hex("audio"),
-      granted: { userId: owner.userId, requestId: "req_1", ip: "192.0.2.1" }
+      granted: { userId: owner.userId, requestId: "req_1", ip: "192.0.2.1", userAgent: "curl/8" }
     })
     const { tenantId, userId: ownerUserId } = owner
     const made = voice({ voiceId, scope: "user", kind: "cloned", tenantId, ownerUserId, consent, ...fields })
@@ -51,7 +51,7 @@ const consented = Effect.fnUntraced(function*(owner: AuthUser, fields: Partial<V
   }))
 })
 
-const from = { requestId: "req_2", ip: null }
+const from = { requestId: "req_2", ip: null, userAgent: "browser" }
 const revoke = (caller: AuthUser, voiceId: VoiceId) => Consents.use((it) => it.revoke(caller, voiceId, from))
 const verify = ({ tenantId }: AuthUser) => Consents.use((it) => it.verify(tenantId))
 
@@ -137,7 +137,7 @@ for (const db of sqlLayers) {
           textSha256: hex(text),
           audioKey: `scaispeak/voices/${voiceId}/consent.wav`,
           audioSha256: hex("audio"),
-          granted: { userId: "ada", requestId: "req_1", ip: "192.0.2.1" }
+          granted: { userId: "ada", requestId: "req_1", ip: "192.0.2.1", userAgent: "curl/8" }
         })
         assert.equal(yield* consents.find(TenantId.make("other"), consentId), undefined)
         const found = yield* VoiceRepo.use((repo) => repo.find(ada, voiceId))

@@ -6,6 +6,7 @@ import { TenantId, UserId, VoiceId } from "../../src/domain/Ids.ts"
 import { GlobalVoices } from "../../src/services/GlobalVoices.ts"
 import { Licences } from "../../src/services/Licences.ts"
 import { VoiceRepo } from "../../src/services/VoiceRepo.ts"
+import { intake } from "../layers/intake.ts"
 import { sqlLayers } from "./sqlLayers.ts"
 
 const ada = { tenantId: TenantId.make("acme"), userId: UserId.make("ada") }
@@ -45,6 +46,7 @@ const listing = (displayName: string) => ({
 
 for (const db of sqlLayers) {
   const Services = GlobalVoices.layer.pipe(
+    Layer.provideMerge(intake),
     Layer.provideMerge(Layer.merge(VoiceRepo.layer, Licences.layer)),
     Layer.provideMerge(db.layer)
   )

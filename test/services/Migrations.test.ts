@@ -17,7 +17,8 @@ const names = [
   "0006_routing",
   "0007_consents",
   "0008_licences",
-  "0009_voice_pages"
+  "0009_voice_pages",
+  "0010_intake"
 ]
 
 const recorded = Effect.gen(function*() {

@@ -7,7 +7,6 @@ import { DateTime, Effect, Exit, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import assert from "node:assert/strict"
-import { InvalidRequest } from "../../src/domain/Failure.ts"
 import { TenantId, UserId, VoiceId } from "../../src/domain/Ids.ts"
 import { granted } from "../../src/domain/Permission.ts"
 import type { AuthUser, Role } from "../../src/domain/Permission.ts"
@@ -125,16 +124,6 @@ const agrees = Effect.fnUntraced(function*(model: ReadonlyMap<VoiceId, Voice>) {
   }
 })
 
-const design = (fields: Record<string, unknown> = {}) =>
-  VoiceLibrary.use((library) =>
-    library.design(ada, {
-      display_name: "Bright",
-      language_primary: "en",
-      voice_design_prompt: "A young woman, bright and quick.",
-      ...fields
-    })
-  )
-
 for (const db of sqlLayers) {
   layer(VoiceLibrary.layer.pipe(Layer.provideMerge(VoiceRepo.layer), Layer.provideMerge(db.layer)))(
     `VoiceLibrary on ${db.name}`,
@@ -195,65 +184,6 @@ for (const db of sqlLayers) {
           ])
           assert.deepEqual(same, stored)
           assert.equal(DateTime.toEpochMillis(stored.updatedAt), times[2])
-        }))
-
-      it.effect("designs a voice of the caller's own that is ready", () =>
-        Effect.gen(function*() {
-          const made = yield* design({
-            display_name: " Bright ",
-            description: "For the news.",
-            gender_hint: "female",
-            age_hint: "20s",
-            style_tags: ["quick"],
-            language_supported: ["nl", "en"]
-          })
-          const repo = yield* VoiceRepo
-          assert.deepEqual(yield* repo.find(ada, made.voiceId), made)
-          const { createdAt, updatedAt, voiceId, ...rest } = made
-          assert.deepEqual(createdAt, updatedAt)
-          assert.match(voiceId, /^vox_[0-9a-z]{26}$/u)
-          assert.deepEqual(rest, {
-            displayName: "Bright",
-            description: "For the news.",
-            scope: "user",
-            kind: "designed",
-            languagePrimary: "en",
-            languageSupported: ["en", "nl"],
-            gender: "female",
-            ageHint: "20s",
-            styleTags: ["quick"],
-            embeddingStatus: "ready",
-            statusReason: null,
-            ownerUserId: "ada",
-            tenantId: "acme",
-            defaults: {},
-            preset: null,
-            relaySpeaker: null,
-            reference: null,
-            consent: null,
-            designPrompt: "A young woman, bright and quick."
-          })
-          assert.equal((yield* Effect.flip(repo.find(users.bob, voiceId)))._tag, "VoiceNotFound")
-        }))
-
-      it.effect("refuses a design that says too little, too much, or what it does not know", () =>
-        Effect.gen(function*() {
-          const cases: ReadonlyArray<readonly [Record<string, unknown>, string]> = [
-            [{ voice_design_prompt: "🦜".repeat(9) }, "voice_design_prompt"],
-            [{ voice_design_prompt: ` ${"x".repeat(9)} ` }, "voice_design_prompt"],
-            [{ voice_design_prompt: "🦜".repeat(1001) }, "voice_design_prompt"],
-            [{ voice_design_prompt: undefined }, "voice_design_prompt"],
-            [{ display_name: "" }, "display_name"],
-            [{ language_primary: "english" }, "language_primary"],
-            [{ gender_hint: "robot" }, "gender_hint"],
-            [{ reference: "clip" }, "reference"]
-          ]
-          for (const [fields, field] of cases) {
-            const failure = yield* Effect.flip(design(fields))
-            assert.ok(failure instanceof InvalidRequest)
-            assert.deepEqual(failure.details.map(({ field }) => field), [field])
-          }
-          for (const length of [10, 1000]) yield* design({ voice_design_prompt: "🦜".repeat(length) })
         }))
     }
   )

@@ -1,11 +1,12 @@
 /** The voices that are everybody's, as super admins keep them. */
-import { Effect, Schema } from "effect"
+import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { VoiceId } from "../../domain/Ids.ts"
 import { CharacterCap, LicenceType, Licensor } from "../../domain/Licence.ts"
-import { Gender, Language } from "../../domain/Voice.ts"
 import { Requires } from "./Caller.ts"
-import { VoiceDetail } from "./Voices.ts"
+import { Created } from "./Intake.ts"
+import { LicenseWithDocument, NewGlobalVoice } from "./VoiceForms.ts"
+import { VoiceRecord } from "./Voices.ts"
 import { failures, Ok } from "./Wire.ts"
 
 /** What is absent stays; null takes a bound away. */
@@ -16,48 +17,35 @@ export const LicenseChanges = Schema.Struct({
   license_character_cap: Schema.optionalKey(Schema.NullOr(CharacterCap))
 })
 
-/** What a form of names, numbers and short texts needs. */
-const formLimits = { maxParts: 32, maxFieldSize: "16 KiB", maxTotalSize: "256 KiB" } as const
-
-const shortText = Schema.NonEmptyString.check(Schema.isMaxLength(200))
-const jsonOf = <S extends Schema.Top>(item: S) =>
-  Schema.fromJsonString(Schema.Array(item).check(Schema.isMaxLength(32)))
-
-/** A form: every field is text. */
-export const NewGlobalVoice = Schema.Struct({
-  relay_speaker: shortText.annotate({ description: "Who speaks for the voice on backend B." }),
-  display_name: shortText,
-  language_primary: Language,
-  language_supported_json: Schema.optionalKey(jsonOf(Language)),
-  description: Schema.String.check(Schema.isMaxLength(2000)).pipe(Schema.withDecodingDefaultKey(Effect.succeed(""))),
-  gender_hint: Gender.pipe(Schema.withDecodingDefaultKey(Effect.succeed("unspecified"))),
-  age_hint: Schema.optionalKey(shortText),
-  style_tags_json: jsonOf(shortText).pipe(Schema.withDecodingDefaultKey(Effect.succeed("[]"))),
-  licensor: Schema.optionalKey(Licensor),
-  license_type: Schema.optionalKey(LicenceType),
-  license_expires_at: Schema.optionalKey(Schema.DateTimeUtcFromString),
-  license_character_cap: Schema.optionalKey(Schema.FiniteFromString.pipe(Schema.decodeTo(CharacterCap)))
-})
-
 export class GlobalVoices extends HttpApiGroup.make("globalVoices").add(
   HttpApiEndpoint.post("addGlobalVoice", "/admin/voices/global", {
-    payload: NewGlobalVoice.pipe(HttpApiSchema.asMultipartStream(formLimits)),
-    success: Ok(VoiceDetail).annotate({ httpApiStatus: 201 }),
-    error: failures()
+    payload: NewGlobalVoice.pipe(HttpApiSchema.asMultipartStream()),
+    success: Created,
+    error: failures("SCAISPEAK_VOICE_PREFLIGHT_FAILED", "SCAISPEAK_AUDIO_UNDECODABLE", "CONCURRENCY_LIMITED")
   }).annotate(Requires, "scaispeak:admin").annotateMerge(OpenApi.annotations({
     summary: "Add a global voice",
     description:
-      "A voice that a speaker of the relay speaks, with its licence if it has one; it takes no files. Super admins only."
+      "A voice that a speaker of the relay speaks, that follows a recording, or both. A recording needs no consent here: "
+      + "it needs a licence, `licensor` and `license_type` at least. `license_document` is the signed one. Super admins only."
   })),
   HttpApiEndpoint.patch("changeGlobalVoice", "/admin/voices/global/:voice_id", {
     params: { voice_id: Schema.String },
-    payload: LicenseChanges,
-    success: Ok(VoiceDetail),
+    payload: [LicenseChanges, LicenseWithDocument.pipe(HttpApiSchema.asMultipartStream())],
+    success: Ok(VoiceRecord),
     error: failures("SCAISPEAK_VOICE_NOT_FOUND")
   }).annotate(Requires, "scaispeak:admin").annotateMerge(OpenApi.annotations({
     summary: "License a global voice",
     description:
-      "Gives the voice a licence or changes its terms; what was used stays counted, and running calls finish. `time_bound` needs `license_expires_at`; `usage_bound` needs `license_character_cap` and may also end. Another type begins without the bounds of the former. Super admins only."
+      "Gives the voice a licence or changes its terms; what was used stays counted, and running calls finish. `time_bound` needs `license_expires_at`; `usage_bound` needs `license_character_cap` and may also end. Another type begins without the bounds of the former. As a form it may bring another `license_document`. Super admins only."
+  })),
+  HttpApiEndpoint.get("licenseDocument", "/admin/voices/global/:voice_id/license/document", {
+    params: { voice_id: Schema.String },
+    headers: { range: Schema.optionalKey(Schema.String), "if-range": Schema.optionalKey(Schema.String) },
+    success: HttpApiSchema.StreamUint8Array({ contentType: "application/octet-stream" }),
+    error: failures("SCAISPEAK_VOICE_NOT_FOUND", "SCAISPEAK_LICENSE_DOCUMENT_NOT_FOUND")
+  }).annotate(Requires, "scaispeak:admin").annotateMerge(OpenApi.annotations({
+    summary: "Get the signed licence of a global voice",
+    description: "The file as it came, of a withdrawn voice too. One `Range` of bytes is honoured. Super admins only."
   })),
   HttpApiEndpoint.delete("withdrawGlobalVoice", "/admin/voices/global/:voice_id", {
     params: { voice_id: Schema.String },
@@ -66,6 +54,6 @@ export class GlobalVoices extends HttpApiGroup.make("globalVoices").add(
   }).annotate(Requires, "scaispeak:admin").annotateMerge(OpenApi.annotations({
     summary: "Withdraw a global voice",
     description:
-      "Takes the voice out of the library for everybody and for good; running calls finish. Repeating it changes nothing. Super admins only."
+      "Takes the voice out of the library for everybody and for good, its recordings too; running calls finish. Its licence stays on record. Repeating it changes nothing. Super admins only."
   }))
 ) {}

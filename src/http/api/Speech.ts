@@ -7,7 +7,7 @@ import { SynthesisId } from "../../domain/Ids.ts"
 import { SpokenWord } from "../../domain/PcmChunk.ts"
 import { SpeakRequest } from "../../domain/SpeakRequest.ts"
 import { Requires } from "./Caller.ts"
-import { failures, Ok } from "./Wire.ts"
+import { failures, IdempotencyKey, Ok } from "./Wire.ts"
 
 /** The JSON reply: asked for with `Accept: application/json` or `timestamps`. */
 export const SpeakReply = Schema.Struct({
@@ -26,11 +26,7 @@ export class Speech extends HttpApiGroup.make("speech").add(
   HttpApiEndpoint.post("speak", "/speak", {
     headers: {
       accept: Schema.optionalKey(Schema.String),
-      "idempotency-key": Schema.optionalKey(
-        Schema.String.check(
-          Schema.isPattern(/^[\x21-\x7e]{1,255}$/u, { expected: "1 to 255 visible ASCII characters" })
-        )
-      )
+      "idempotency-key": Schema.optionalKey(IdempotencyKey)
     },
     payload: SpeakRequest,
     success: [HttpApiSchema.StreamUint8Array({ contentType: "audio/*" }), Ok(SpeakReply)],

@@ -1,6 +1,6 @@
 /** `POST /voices/{id}/preview`. */
 import { Schema } from "effect"
-import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { AudioFormat } from "../../domain/AudioFormat.ts"
 import { Backend } from "../../domain/BackendPolicy.ts"
 import { SynthesisId, VoiceId } from "../../domain/Ids.ts"
@@ -20,10 +20,13 @@ export const PreviewReply = Schema.Struct({
   audio_base64: Schema.String
 })
 
+/** A text and the name of a format. */
+const formLimits = { maxParts: 8, maxFieldSize: "16 KiB", maxTotalSize: "64 KiB" } as const
+
 export class VoicePreview extends HttpApiGroup.make("preview").add(
   HttpApiEndpoint.post("preview", "/voices/:voice_id/preview", {
     params: { voice_id: Schema.String },
-    payload: PreviewRequest,
+    payload: [PreviewRequest, PreviewRequest.pipe(HttpApiSchema.asMultipartStream(formLimits))],
     success: Ok(PreviewReply),
     error: failures(
       "MODULE_NOT_ENABLED",

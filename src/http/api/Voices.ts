@@ -1,4 +1,4 @@
-/** The voices that a caller sees: lists, records, changes, sharing, and the stored clip. */
+/** The voices that a caller sees: lists, records, changes, sharing, and the stored recordings. */
 import { Effect, Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { VoiceId } from "../../domain/Ids.ts"
@@ -39,15 +39,10 @@ export const VoiceRecord = Schema.Struct({
     description: "The clip that a cloned voice follows."
   }),
   consent: Schema.NullOr(VoiceConsent),
+  license: Schema.NullOr(LicenseRecord).annotate({ description: "Of a global voice; null when there is none." }),
   voice_design_prompt: Schema.NullOr(Schema.String),
   created_at: Schema.DateTimeUtcFromString,
   updated_at: Schema.DateTimeUtcFromString
-})
-
-/** One voice by itself. */
-export const VoiceDetail = Schema.Struct({
-  ...VoiceRecord.fields,
-  license: Schema.NullOr(LicenseRecord).annotate({ description: "Null when there is none." })
 })
 
 const limit = Schema.FiniteFromString.check(
@@ -57,7 +52,14 @@ const limit = Schema.FiniteFromString.check(
 
 const named = {
   params: { voice_id: Schema.String },
-  success: Ok(VoiceDetail),
+  success: Ok(VoiceRecord),
+  error: failures("SCAISPEAK_VOICE_NOT_FOUND")
+}
+
+const recording = {
+  params: { voice_id: Schema.String },
+  headers: { range: Schema.optionalKey(Schema.String), "if-range": Schema.optionalKey(Schema.String) },
+  success: HttpApiSchema.StreamUint8Array({ contentType: "audio/*" }),
   error: failures("SCAISPEAK_VOICE_NOT_FOUND")
 }
 
@@ -106,13 +108,19 @@ export class Voices extends HttpApiGroup.make("voices").add(
         "It is its owner's alone again. For the owner and for tenant administrators, who no longer see it afterwards."
     })),
   HttpApiEndpoint.get("reference", "/voices/:voice_id/reference", {
-    params: { voice_id: Schema.String },
-    headers: { range: Schema.optionalKey(Schema.String), "if-range": Schema.optionalKey(Schema.String) },
-    success: HttpApiSchema.StreamUint8Array({ contentType: "audio/*" }),
-    error: failures("SCAISPEAK_VOICE_NOT_FOUND")
+    ...recording,
+    query: { original: Schema.optionalKey(Schema.Literals(["true", "false"])) }
   }).annotate(Requires, "scaispeak:voice.read").annotateMerge(OpenApi.annotations({
-    summary: "Get the stored clip of a voice",
+    summary: "Get the clip that a voice follows",
     description:
-      "For its owner and tenant administrators; absent for others. One `Range` of bytes is honoured, with 206."
-  }))
+      "16 kHz, mono, 16 bits, in WAV; with `original=true` the recording as it came. For its owner and tenant "
+      + "administrators; absent for others. One `Range` of bytes is honoured, with 206."
+  })),
+  HttpApiEndpoint.get("consentAudio", "/voices/:voice_id/consent/audio", recording)
+    .annotate(Requires, "scaispeak:voice.read")
+    .annotateMerge(OpenApi.annotations({
+      summary: "Get the spoken consent of a voice",
+      description:
+        "The recording as it came. For its owner and tenant administrators; absent for others. One `Range` of bytes is honoured, with 206."
+    }))
 ) {}

@@ -4,11 +4,16 @@ import type { Types } from "effect"
 import { Detail, meanings } from "../../domain/Failure.ts"
 import type { Code } from "../../domain/Failure.ts"
 import { RequestId } from "../../domain/Ids.ts"
+import { Preflight } from "../../domain/Preflight.ts"
 
 const meta = Schema.Struct({ request_id: RequestId })
 
 /** A success with its data. */
 export const Ok = <S extends Schema.Top>(data: S) => Schema.Struct({ status: Schema.Literal("ok"), data, meta })
+
+export const IdempotencyKey = Schema.String.check(
+  Schema.isPattern(/^[\x21-\x7e]{1,255}$/u, { expected: "1 to 255 visible ASCII characters" })
+)
 
 /** A page of a list. Cursors are opaque. */
 export const Page = <S extends Schema.Top>(item: S) =>
@@ -24,7 +29,10 @@ const Failed = Schema.Struct({
     code: Schema.Literals(Object.keys(meanings) as ReadonlyArray<Code>),
     message: Schema.String,
     retry_after: Schema.optionalKey(Schema.Number).annotate({ description: "Seconds." }),
-    details: Schema.optionalKey(Schema.Array(Detail))
+    details: Schema.optionalKey(Schema.Array(Detail)),
+    preflight: Schema.optionalKey(Preflight).annotate({
+      description: "With `SCAISPEAK_VOICE_PREFLIGHT_FAILED`: what was measured."
+    })
   }),
   meta
 }).annotate({ identifier: "Failure" })

@@ -1,13 +1,12 @@
 /** Taking consent back, and whether the ledger of consents is what it was. */
-import { DateTime, Effect, Option } from "effect"
-import { HttpServerRequest } from "effect/http"
+import { DateTime, Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Consents } from "../../services/Consents.ts"
 import { Api } from "../Api.ts"
 import { Caller } from "../api/Caller.ts"
 import * as Envelope from "../Envelope.ts"
 import { named } from "../NamedVoice.ts"
-import { CurrentRequestId } from "../RequestId.ts"
+import { currentOrigin } from "../Origin.ts"
 
 export const layer = HttpApiBuilder.group(
   Api,
@@ -17,11 +16,7 @@ export const layer = HttpApiBuilder.group(
     return handlers.handleAll({
       revoke: Effect.fnUntraced(function*({ params }) {
         const { id, user } = yield* named(params)
-        const { remoteAddress } = yield* HttpServerRequest.HttpServerRequest
-        const { consentId, revokedAt } = yield* consents.revoke(user, id, {
-          requestId: yield* CurrentRequestId,
-          ip: Option.getOrNull(remoteAddress)
-        })
+        const { consentId, revokedAt } = yield* consents.revoke(user, id, yield* currentOrigin)
         return yield* Envelope.ok({
           voice_id: id,
           consent: {

@@ -3,7 +3,6 @@ import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequ
 import { Effect, Stream } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
-import { createHash } from "node:crypto"
 import { formats, millisOfBytes } from "../../domain/AudioFormat.ts"
 import { InvalidRequest, SaveToRequiresJwt } from "../../domain/Failure.ts"
 import type { SpokenWord } from "../../domain/PcmChunk.ts"
@@ -19,7 +18,7 @@ import { Caller } from "../api/Caller.ts"
 import { SpeakReply } from "../api/Speech.ts"
 import { Ok } from "../api/Wire.ts"
 import * as Envelope from "../Envelope.ts"
-import { keeping } from "../KeptReply.ts"
+import { once } from "../Once.ts"
 import { CurrentRequestId } from "../RequestId.ts"
 
 export const layer = HttpApiBuilder.group(
@@ -54,33 +53,6 @@ export const layer = HttpApiBuilder.group(
         : audioReply(request, speech, sampleRate, encode)
     })
 
-    /** The same key and body get the first reply again; what failed or was abandoned may be tried again. */
-    const speakOnce = Effect.fnUntraced(function*(
-      caller: AuthUser,
-      request: SpeakRequest,
-      asJson: boolean,
-      key: string
-    ) {
-      const begun = yield* idempotency.begin({
-        tenantId: caller.tenantId,
-        userId: caller.userId,
-        route: "POST /speak",
-        key,
-        bodySha256: createHash("sha256").update(JSON.stringify([asJson, request])).digest("hex")
-      })
-      if (begun._tag === "Replay") {
-        // A voice that was revoked since must not be heard again.
-        yield* synthesis.permit(caller, request.voiceId)
-        const { body, headers, status } = begun.reply
-        return HttpServerResponse.uint8Array(body, { status, headers: { ...headers, "idempotent-replayed": "true" } })
-      }
-      const response = yield* speak(caller, request, asJson)
-      return yield* keeping(
-        response,
-        (body) => begun.save({ status: response.status, headers: { ...response.headers }, body })
-      )
-    })
-
     return handlers.handle(
       "speak",
       Effect.fnUntraced(function*({ headers, payload: request }) {
@@ -91,10 +63,15 @@ export const layer = HttpApiBuilder.group(
           return yield* InvalidRequest.field("save_to", "no ScaiDrive is configured here")
         }
         const asJson = request.timestamps === "word" || wantsJson(headers.accept)
-        const key = headers["idempotency-key"]
-        return yield* key === undefined
-          ? speak(caller.user, request, asJson)
-          : speakOnce(caller.user, request, asJson, key)
+        return yield* once(idempotency, {
+          key: headers["idempotency-key"],
+          route: "POST /speak",
+          caller: caller.user,
+          request: [asJson, request],
+          // A voice that was revoked since must not be heard again.
+          permit: () => synthesis.permit(caller.user, request.voiceId),
+          answer: speak(caller.user, request, asJson)
+        })
       }, Envelope.answerFailures)
     )
   })

@@ -2,12 +2,13 @@
 import { Effect, Stream } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { millisOfBytes } from "../../domain/AudioFormat.ts"
-import { sentenceIn } from "../../domain/PreviewText.ts"
+import { PreviewRequest, sentenceIn } from "../../domain/PreviewText.ts"
 import { AudioEncoder, completed, rateFor } from "../../services/AudioEncoder.ts"
 import { Synthesis } from "../../services/Synthesis.ts"
 import { VoiceRepo } from "../../services/VoiceRepo.ts"
 import { Api } from "../Api.ts"
 import * as Envelope from "../Envelope.ts"
+import { formFields } from "../FormFields.ts"
 import { named } from "../NamedVoice.ts"
 import { CurrentRequestId } from "../RequestId.ts"
 
@@ -21,8 +22,11 @@ export const layer = HttpApiBuilder.group(
 
     return handlers.handle(
       "preview",
-      Effect.fnUntraced(function*({ params, payload: { responseFormat = "mp3", text: wanted } }) {
+      Effect.fnUntraced(function*({ params, payload }) {
         const { id, user } = yield* named(params)
+        const { responseFormat = "mp3", text: wanted } = Stream.isStream(payload)
+          ? yield* formFields(PreviewRequest, payload)
+          : payload
         const text = wanted ?? sentenceIn((yield* voices.find(user, id)).languagePrimary)
         const { audio, plan } = yield* synthesis.speak({
           requestId: yield* CurrentRequestId,

@@ -7,7 +7,8 @@
  * noise decorrelates already, and would need a seed for the same clip to give the same bytes.
  */
 import { Result } from "effect"
-import { makeResampler } from "../Resampler.ts"
+import type { Sound } from "../AudioDecoder/Take.ts"
+import { canResample, makeResampler } from "../Resampler.ts"
 import { bytesOf, clipRate, type Coding, isNormal, readWav, samplesOf, type WavFile } from "./WavFile.ts"
 
 /** A minute of eight channels at 24 bits and 48 kHz; two of stereo at 24 bits and 96 kHz fit. */
@@ -26,25 +27,50 @@ export const normalise = (file: Uint8Array): Result.Result<Uint8Array<ArrayBuffe
     (wav) => isNormal(wav) ? Result.succeed(samplesOf(wav)) : Result.map(signalOf(wav), pcmOf)
   )
 
+/** A decoded clip, mono at any rate, to s16le at 16 kHz. */
+export const normaliseSound = ({ sampleRate, samples }: Sound): Result.Result<Uint8Array<ArrayBuffer>, string> => {
+  if (sampleRate !== clipRate && !canResample(sampleRate, clipRate)) {
+    return Result.fail(`has a sample rate of ${sampleRate} Hz; common rates can be read`)
+  }
+  return Result.succeed(pcmOf(
+    atClipRate(sampleRate, samples.length, (from, into) => {
+      into.set(samples.subarray(from, from + into.length))
+      return true
+    })!
+  ))
+}
+
 /** Mono at 16 kHz, full scale 1; may go beyond it. All channels count alike, whatever loudspeaker they are meant for. */
 export const signalOf = (wav: WavFile): Result.Result<Float64Array, string> => {
-  const resampler = wav.sampleRate === clipRate ? undefined : makeResampler(wav.sampleRate, clipRate)
-  const signal = new Float64Array(Math.round((wav.frames * clipRate) / wav.sampleRate))
+  const signal = atClipRate(wav.sampleRate, wav.frames, (from, into) => {
+    mixDown(wav, from, into)
+    // Every mean of finite samples is finite.
+    return into.every(Number.isFinite)
+  })
+  return signal === undefined ? Result.fail("has samples that are not numbers") : Result.succeed(signal)
+}
+
+/** `read` fills a block with the frames that begin at `from`; a block that it refuses ends everything. */
+const atClipRate = (
+  sampleRate: number,
+  frames: number,
+  read: (from: number, into: Float64Array) => boolean
+): Float64Array | undefined => {
+  const resampler = sampleRate === clipRate ? undefined : makeResampler(sampleRate, clipRate)
+  const signal = new Float64Array(Math.round((frames * clipRate) / sampleRate))
   let made = 0
   const keep = (samples: Float64Array) => {
     signal.set(samples, made)
     made += samples.length
   }
   const block = new Float64Array(blockFrames)
-  for (let from = 0; from < wav.frames; from += blockFrames) {
-    const part = block.subarray(0, Math.min(blockFrames, wav.frames - from))
-    mixDown(wav, from, part)
-    // Every mean of finite samples is finite.
-    if (!part.every(Number.isFinite)) return Result.fail("has samples that are not numbers")
+  for (let from = 0; from < frames; from += blockFrames) {
+    const part = block.subarray(0, Math.min(blockFrames, frames - from))
+    if (!read(from, part)) return undefined
     keep(resampler?.push(part) ?? part)
   }
   if (resampler !== undefined) keep(resampler.end())
-  return Result.succeed(signal)
+  return signal
 }
 
 const mixDown = ({ channels, coding, data }: WavFile, from: number, into: Float64Array): void => {

@@ -15,9 +15,11 @@ export interface DetailsRow {
   readonly granted_by: UserId
   readonly granted_request: string
   readonly granted_ip: string | null
+  readonly granted_user_agent: string | null
   readonly revoked_by: UserId | null
   readonly revoked_request: string | null
   readonly revoked_ip: string | null
+  readonly revoked_user_agent: string | null
 }
 
 export type MaybeDetails = DetailsRow | { readonly [K in keyof DetailsRow]: null }
@@ -33,7 +35,8 @@ export type ConsentRow = {
 } & MaybeDetails
 
 export const detailsColumns = "d.salt, d.full_name, d.stated_purpose, d.consent_text, d.text_sha256, d.audio_key, " +
-  "d.audio_sha256, d.granted_by, d.granted_request, d.granted_ip, d.revoked_by, d.revoked_request, d.revoked_ip"
+  "d.audio_sha256, d.granted_by, d.granted_request, d.granted_ip, d.granted_user_agent, d.revoked_by, " +
+  "d.revoked_request, d.revoked_ip, d.revoked_user_agent"
 
 export const selectConsent = (sql: SqlClient.SqlClient, tenantId: TenantId, consentId: ConsentId) =>
   sql<ConsentRow>`SELECT c.consent_id, c.tenant_id, c.voice_id, c.status, c.granted_at, c.revoked_at, c.erased_at,
@@ -48,7 +51,12 @@ export const detailsOf = (row: DetailsRow): ConsentDetails => ({
   textSha256: row.text_sha256,
   audioKey: row.audio_key,
   audioSha256: row.audio_sha256,
-  granted: { userId: row.granted_by, requestId: row.granted_request, ip: row.granted_ip }
+  granted: {
+    userId: row.granted_by,
+    requestId: row.granted_request,
+    ip: row.granted_ip,
+    userAgent: row.granted_user_agent
+  }
 })
 
 export const consentOf = (row: ConsentRow): Consent => ({

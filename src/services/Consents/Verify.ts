@@ -82,11 +82,16 @@ const storedEvent = (tenantId: TenantId, row: EventRow): StoredEvent => ({
 const detailsNow = (row: EventRow): string | undefined => {
   if (row.salt === null || row.event === "erased") return undefined
   if (row.event === "granted") return sha256(canonicalGrant(row.salt, row.consent_id, detailsOf(row)))
-  const { revoked_by, revoked_ip, revoked_request } = row
+  const { revoked_by, revoked_ip, revoked_request, revoked_user_agent } = row
   return revoked_by === null || revoked_request === null
     ? ""
     : sha256(
-      canonicalRevocation(row.salt, row.consent_id, { userId: revoked_by, requestId: revoked_request, ip: revoked_ip })
+      canonicalRevocation(row.salt, row.consent_id, {
+        userId: revoked_by,
+        requestId: revoked_request,
+        ip: revoked_ip,
+        userAgent: revoked_user_agent
+      })
     )
 }
 

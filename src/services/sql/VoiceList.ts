@@ -9,6 +9,7 @@ import type { SqlClient, Statement } from "effect/sql"
 import { VoiceId } from "../../domain/Ids.ts"
 import type { AuthUser } from "../../domain/Permission.ts"
 import type { EmbeddingStatus, Gender, VoiceKind, VoiceScope } from "../../domain/Voice.ts"
+import { joined } from "./LicenceRow.ts"
 import { nameBits, textBits } from "./SearchBits.ts"
 import { columns, fold } from "./VoiceRow.ts"
 
@@ -37,6 +38,8 @@ const wordsMax = 8
 
 const isVoiceId = Schema.is(VoiceId)
 
+export type ListedRow = Record<string, unknown> & { readonly match_rank: number; readonly voice_id: VoiceId }
+
 export const encodeCursor = ({ rank, voiceId }: Position): string =>
   Buffer.from(`${rank}${voiceId}`).toString("base64url")
 
@@ -48,14 +51,14 @@ export const decodeCursor = (cursor: string): Position | undefined => {
   return rank >= 0 && isVoiceId(voiceId) && encodeCursor({ rank, voiceId }) === cursor ? { rank, voiceId } : undefined
 }
 
-/** Rows of `count` voices at most, with their `match_rank`. */
+/** Rows of `count` voices at most, with their `match_rank` and their licences. */
 export const listQuery = (
   sql: SqlClient.SqlClient,
   caller: VoiceCaller,
   filter: VoiceFilter,
   after: Position | undefined,
   count: number
-): Statement.Statement<{ readonly match_rank: number; readonly voice_id: VoiceId }> => {
+): Statement.Statement<ListedRow> => {
   const search = fold(filter.q ?? "")
   const words = search.split(" ").filter((word) => word !== "").slice(0, wordsMax)
   const filters = [
@@ -81,10 +84,11 @@ export const listQuery = (
     )
   )
   // Only ranks and ids are merged: with the voices' texts in them, MariaDB would keep the branches on disk.
-  return sql`SELECT match_rank, ${sql.literal(columns("voices"))} FROM (
+  return sql`SELECT match_rank, ${sql.literal(`${columns("voices")}, ${joined("licences")}`)} FROM (
       SELECT * FROM (${sql.join(" UNION ALL ", false)(branches)}) AS pages
       ORDER BY match_rank, voice_id ${limit}) AS page
-    JOIN voices ON voices.voice_id = page.voice_id ORDER BY page.match_rank, page.voice_id`
+    JOIN voices ON voices.voice_id = page.voice_id
+    LEFT JOIN voice_licences AS licences ON licences.voice_id = page.voice_id ORDER BY page.match_rank, page.voice_id`
 }
 
 /** Some of the voices that are found in a branch, in the order of a page. */

@@ -1,0 +1,50 @@
+/** One reply per `Idempotency-Key`: the same key and request get the first reply again; what failed may be tried again. */
+import { Effect } from "effect"
+import type { Scope } from "effect"
+import { HttpServerResponse } from "effect/http"
+import { createHash } from "node:crypto"
+import type { IdempotencyConflict, StorageUnavailable } from "../domain/Failure.ts"
+import type { AuthUser } from "../domain/Permission.ts"
+import type { Idempotency, Reply } from "../services/Idempotency.ts"
+import { keeping } from "./KeptReply.ts"
+
+export interface OnceOptions<A, E, R, E2, R2> {
+  /** Absent: the request is answered whatever was answered before. */
+  readonly key: string | undefined
+  /** Method and path pattern. */
+  readonly route: string
+  readonly caller: AuthUser
+  /** What makes two requests the same; its JSON is hashed. */
+  readonly request: unknown
+  /** Before a kept reply is given again: whether the caller may still have it. */
+  readonly permit: (reply: Reply) => Effect.Effect<unknown, E2, R2>
+  readonly answer: Effect.Effect<A, E, R>
+}
+
+export const once = Effect.fnUntraced(function*<A extends HttpServerResponse.HttpServerResponse, E, R, E2, R2>(
+  idempotency: Idempotency["Service"],
+  { answer, caller, key, permit, request, route }: OnceOptions<A, E, R, E2, R2>
+): Effect.fn.Return<
+  HttpServerResponse.HttpServerResponse,
+  E | E2 | IdempotencyConflict | StorageUnavailable,
+  R | R2 | Scope.Scope
+> {
+  if (key === undefined) return yield* answer
+  const begun = yield* idempotency.begin({
+    tenantId: caller.tenantId,
+    userId: caller.userId,
+    route,
+    key,
+    bodySha256: createHash("sha256").update(JSON.stringify(request)).digest("hex")
+  })
+  if (begun._tag === "Replay") {
+    yield* permit(begun.reply)
+    const { body, headers, status } = begun.reply
+    return HttpServerResponse.uint8Array(body, { status, headers: { ...headers, "idempotent-replayed": "true" } })
+  }
+  const response = yield* answer
+  return yield* keeping(
+    response,
+    (body) => begun.save({ status: response.status, headers: { ...response.headers }, body })
+  )
+})

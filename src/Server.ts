@@ -48,6 +48,7 @@ import { VoiceWarming } from "./services/VoiceWarming.ts"
 import { VoiceWarmRegistry } from "./services/VoiceWarmRegistry.ts"
 import { GrpcServer } from "./stream/GrpcServer.ts"
 import { StreamService } from "./stream/StreamService.ts"
+import { serverOptions } from "./stream/websocket/Upgrade.ts"
 
 /** The node program of this very installation, ended by its standard input. */
 const nodeCommand = [
@@ -140,10 +141,12 @@ export const layer = (settings: Settings) => {
     Layer.provideMerge(Accounting.layer(settings))
   )
 
+  const Beside = { routes: Layer.empty, webSocket: serverOptions }
+
   // Provided from the bottom up: what is provided later is built earlier and closed later, so that the surface drains
   // while everything that it stands on still works.
   return Leave.pipe(
-    Layer.provideMerge(Layer.merge(Http.layer(settings), GrpcServer.layer(settings))),
+    Layer.provideMerge(Layer.merge(Http.layer(settings, Beside), GrpcServer.layer(settings))),
     Layer.provideMerge(StreamService.layer(settings)),
     Layer.provide(Readiness.layer({ engine: settings.engine })),
     Layer.provide(Uploads.layer(settings.upload)),

@@ -2,7 +2,7 @@
  * Every reply in its envelope: successes, failures, and what no endpoint declared (unknown routes, wrong methods, bodies
  * over the limit, defects). A defect is logged with its cause and answered with nothing of it but the request id.
  */
-import { Cause, Clock, Effect } from "effect"
+import { Cause, Clock, Effect, Option } from "effect"
 import type { Types } from "effect"
 import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { isFailure, meanings, show } from "../domain/Failure.ts"
@@ -110,9 +110,11 @@ const inEnvelope = Effect.fnUntraced(function*(response: HttpServerResponse.Http
 })
 
 // Interruption passes through: it is the client hanging up or the server draining.
-const recover = (cause: Cause.Cause<Types.unhandled>) =>
-  Cause.hasInterrupts(cause)
-    ? Effect.failCause(cause)
+const recover = (cause: Cause.Cause<Types.unhandled | Failure>) => {
+  if (Cause.hasInterrupts(cause)) return Effect.failCause(cause as Cause.Cause<Types.unhandled>)
+  const failure = Cause.findErrorOption(cause)
+  return Option.isSome(failure) && isFailure(failure.value)
+    ? failed(failure.value)
     : Effect.flatMap(
       HttpServerError.causeResponse(cause),
       ([response]) =>
@@ -121,8 +123,10 @@ const recover = (cause: Cause.Cause<Types.unhandled>) =>
           inEnvelope(response)
         )
     )
+}
 
-export const layer = HttpRouter.middleware(
+/** Routes outside of the API may fail with a {@link Failure}: it becomes their answer. */
+export const layer = HttpRouter.middleware<{ handles: Failure }>()(
   (handler): Effect.Effect<
     HttpServerResponse.HttpServerResponse,
     Types.unhandled,

@@ -1,7 +1,7 @@
 /** The REST surface, assembled: API, docs, health and metrics on one router, behind one envelope. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { ByteSize, Effect, Layer } from "effect"
-import { HttpIncomingMessage, HttpMiddleware, HttpRouter } from "effect/http"
+import { HttpIncomingMessage, HttpMiddleware, HttpRouter, UrlParams } from "effect/http"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
 import { Api, mount } from "./Api.ts"
@@ -32,6 +32,13 @@ export interface HttpOptions {
   readonly drainMs: number
 }
 
+/** What other rooms serve on the same port. Its routes may fail with a `Failure`; the envelope answers it. */
+export interface Beside<E, R> {
+  readonly routes: Layer.Layer<never, E, R>
+  /** Of every WebSocket. */
+  readonly webSocket: NonNullable<NodeHttpServer.Options["websocket"]>
+}
+
 const ApiRoutes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
   Layer.provide([Speech.layer, Synths.layer, Voices.layer, Intake.layer, VoicePreview.layer, VoiceWarming.layer]),
   Layer.provide([Consents.layer, GlobalVoices.layer, Admin.layer, Nodes.layer]),
@@ -56,22 +63,25 @@ export const routes = Layer.mergeAll(
 )
 
 /** Serves {@link routes}. At shutdown the process says that it is not ready, then drains, then cuts what is left. */
-export const layer = (options: HttpOptions) =>
+export const layer = <E, R>(options: HttpOptions, beside: Beside<E, R>) =>
   Layer.effectDiscard(
     // Built after the server, so finalized before it.
     Effect.flatMap(Readiness.Readiness, ({ stop }) => Effect.addFinalizer(() => stop))
   ).pipe(
     Layer.provideMerge(
       // The built-in access log costs half the throughput; what matters is in metrics, spans and the audit log.
-      HttpRouter.serve(routes, { disableListenLog: true, disableLogger: true })
+      HttpRouter.serve(Layer.merge(beside.routes, routes), { disableListenLog: true, disableLogger: true })
     ),
     Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(options.bodyLimitBytes))),
+    // Sockets may be opened with `?token=`.
+    Layer.provide(Layer.succeed(UrlParams.CurrentRedactedNames, ["token"])),
     Layer.provide(HttpMiddleware.layerTracerDisabledForUrls([`${mount}/healthz`, `${mount}/readyz`, "/metrics"])),
     Layer.provideMerge(
       NodeHttpServer.layer(DrainingServer.make(options.stallMs), {
         host: options.host,
         port: options.port,
-        gracefulShutdownTimeout: options.drainMs
+        gracefulShutdownTimeout: options.drainMs,
+        websocket: beside.webSocket
       })
     )
   )

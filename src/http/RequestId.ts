@@ -2,12 +2,10 @@
 import { Context, Effect, Option, References, Schema } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { RequestId } from "../domain/Ids.ts"
+import { CurrentRequestId } from "../services/CurrentRequestId.ts"
 import { makeId } from "../services/Ids.ts"
 
-/** Set for every request by the envelope, so that handlers, logs and replies agree on it. */
-export const CurrentRequestId = Context.Reference<RequestId>("scaispeak/http/CurrentRequestId", {
-  defaultValue: () => RequestId.make("req_none")
-})
+export { CurrentRequestId }
 
 /** All that a request carries along, in one piece: a context that is changed bit by bit is copied bit by bit. */
 export const context = (requestId: RequestId) => {

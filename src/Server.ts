@@ -3,6 +3,7 @@ import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Effect, Layer } from "effect"
 import { join } from "node:path"
 import type { Settings } from "./Config.ts"
+import { mount } from "./http/Document.ts"
 import * as Http from "./http/Http.ts"
 import { Readiness } from "./http/Readiness.ts"
 import { Uploads } from "./http/Uploads.ts"
@@ -48,6 +49,8 @@ import { VoiceWarming } from "./services/VoiceWarming.ts"
 import { VoiceWarmRegistry } from "./services/VoiceWarmRegistry.ts"
 import { GrpcServer } from "./stream/GrpcServer.ts"
 import { StreamService } from "./stream/StreamService.ts"
+import { Sockets } from "./stream/websocket/Sockets.ts"
+import * as SpeakRoute from "./stream/websocket/Speak.ts"
 import { serverOptions } from "./stream/websocket/Upgrade.ts"
 
 /** The node program of this very installation, ended by its standard input. */
@@ -63,7 +66,9 @@ const nodeCommand = [
 
 /** Live sessions hold their connections for as long as they like: they are asked to come to an end before the surfaces wait. */
 const Leave = Layer.effectDiscard(
-  Effect.flatMap(StreamService, ({ drain }) => Effect.addFinalizer(() => drain))
+  Effect.all([StreamService, Sockets]).pipe(
+    Effect.flatMap(([{ drain }, { leave }]) => Effect.addFinalizer(() => Effect.andThen(drain, leave)))
+  )
 )
 
 export const layer = (settings: Settings) => {
@@ -141,13 +146,13 @@ export const layer = (settings: Settings) => {
     Layer.provideMerge(Accounting.layer(settings))
   )
 
-  const Beside = { routes: Layer.empty, webSocket: serverOptions }
+  const Beside = { routes: SpeakRoute.layer(`${mount}/stream/speak`), webSocket: serverOptions }
 
   // Provided from the bottom up: what is provided later is built earlier and closed later, so that the surface drains
   // while everything that it stands on still works.
   return Leave.pipe(
     Layer.provideMerge(Layer.merge(Http.layer(settings, Beside), GrpcServer.layer(settings))),
-    Layer.provideMerge(StreamService.layer(settings)),
+    Layer.provideMerge(Layer.merge(StreamService.layer(settings), Sockets.layer(settings))),
     Layer.provide(Readiness.layer({ engine: settings.engine })),
     Layer.provide(Uploads.layer(settings.upload)),
     Layer.provideMerge(AudioEncoder.layer({ workers: settings.encoderWorkers })),

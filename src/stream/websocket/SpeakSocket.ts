@@ -100,7 +100,11 @@ export const carry = Effect.fnUntraced(
       Effect.tapError((error) => {
         const end = connection.endOf(error)
         if (end === "lost") return Effect.void
-        return session.receive(end === "left" ? { type: "close", mode: "abort" } : end)
+        // Nobody comes back for what it still has to say.
+        return Effect.andThen(
+          session.receive(end === "left" ? { type: "close", mode: "abort" } : end),
+          Effect.ignore(Effect.forever(session.take))
+        )
       })
     )
     const { closeCode, reason } = session.ending()

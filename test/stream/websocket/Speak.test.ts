@@ -3,11 +3,14 @@ import { layer } from "@effect/vitest"
 import { Context, Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import assert from "node:assert/strict"
+import { TenantId } from "../../../src/domain/Ids.ts"
+import { StreamService } from "../../../src/stream/StreamService.ts"
+import { Sockets } from "../../../src/stream/websocket/Sockets.ts"
 import { spell } from "../../layers/ScriptedNode.ts"
 import { TestServer, until } from "../../layers/TestServer.ts"
 import { decodePackets } from "./opus.ts"
 import { RawClient, refused } from "./RawClient.ts"
-import { allFreed, bearer, opened, said } from "./Session.ts"
+import { allFreed, bearer, connected, opened, openFrame, said } from "./Session.ts"
 
 layer(TestServer.layer(), { excludeTestServices: true })("the way in", (it) => {
   it.effect("is open to a token in the header, in the subprotocol, or in the query", () =>
@@ -108,9 +111,61 @@ layer(TestServer.layer(), { excludeTestServices: true })("the way in", (it) => {
       ])
       yield* allFreed
     }))
+
+  it.effect("is open to so many sockets of a tenant, and no more", () =>
+    Effect.gen(function*() {
+      const { context, key, url } = yield* TestServer
+      const token = yield* key("crowd", "ada", "tenant_admin")
+      const { place } = Context.get(context, Sockets)
+      yield* Effect.scoped(Effect.gen(function*() {
+        for (let i = 0; i < 4096; i++) yield* place(TenantId.make("crowd"))
+        const { headers, json, status } = yield* Effect.promise(() => refused(url, { headers: bearer(token) }))
+        assert.deepEqual([status, json.error.code, headers["retry-after"]], [429, "CONCURRENCY_LIMITED", "1"])
+      }))
+      assert.equal((yield* Effect.promise(() => refused(url, { headers: bearer(token) }))).status, 101)
+      yield* allFreed
+    }))
 })
 
-layer(TestServer.layer(), { excludeTestServices: true })("a session", (it) => {
+layer(TestServer.layer({ SCAISPEAK_TENANT_SESSIONS: "1" }), { excludeTestServices: true })("a session", (it) => {
+  it.effect("holds one of its tenant's places", () =>
+    Effect.gen(function*() {
+      const one = yield* opened("spell")
+      const two = yield* connected()
+      two.say(openFrame("spell"))
+      yield* until(Effect.sync(() => two.closed), (closed) => closed)
+      assert.deepEqual([two.texts.at(-1).code, two.code], ["CONCURRENCY_LIMITED", 4429])
+      assert.equal(two.texts.at(-1).retry_after, 1)
+      one.say({ type: "close" })
+      yield* allFreed
+    }))
+
+  it.effect("goes on behind the last frame that its client has, byte for byte, wherever the socket was torn", () =>
+    Effect.gen(function*() {
+      const text =
+        "A rather long sentence that takes some seconds to be spoken. Another one like it, for good measure. "
+      for (const tornAfter of [0, 1, 2, 5]) {
+        const first = yield* opened("spell")
+        const { resume_token: token, session_id } = first.texts[0]
+        first.say({ type: "text", delta: text }, { type: "flush" })
+        yield* until(Effect.sync(() => first.items.length), (count) => count >= tornAfter)
+        first.tcp.resetAndDestroy()
+        // What was behind it never arrived.
+        const received = first.items.slice(0, tornAfter)
+        const second = yield* opened("spell", { resume: { session_id, token, last_seq: tornAfter } })
+        assert.deepEqual(second.texts[0], first.texts[0])
+        second.say({ type: "close" })
+        yield* until(Effect.sync(() => second.closed), (closed) => closed)
+        const items = [...received, ...second.items]
+        const segments = items.filter((item) => item.type === "segment")
+        assert.equal(segments.map((segment) => segment.text).join(""), text)
+        const audio = Buffer.concat(items.filter((item) => Buffer.isBuffer(item)))
+        assert.deepEqual(audio, Buffer.concat(segments.map((segment) => spell(segment.text))))
+        assert.equal(second.code, 1000)
+        yield* allFreed
+      }
+    }))
+
   it.effect("gives the PCM of the engine, byte for byte, in frames of whole samples", () =>
     Effect.gen(function*() {
       const text = "The first sentence is this one. The second comes right behind it. And a third."
@@ -160,6 +215,29 @@ layer(TestServer.layer(), { excludeTestServices: true })("a session", (it) => {
         const bytes = audio.reduce((sum, { length }) => sum + length, 0)
         assert.ok(Math.abs(bytes / 8 - ms) <= 20, `${codec} ${bytes}`)
       }
+      yield* allFreed
+    }))
+
+  it.effect("ends with 1012 when the process goes away: at once if nothing was opened, else when it has spoken", () =>
+    Effect.gen(function*() {
+      const { context } = yield* TestServer
+      const waiting = yield* connected()
+      const speaking = yield* opened("spell")
+      const text = "This is still said."
+      speaking.say({ type: "text", delta: text })
+      yield* until(Effect.sync(() => waiting.tcp.readyState), (state) => state === "open")
+      yield* Effect.sleep(50)
+      yield* Context.get(context, StreamService).drain
+      yield* Context.get(context, Sockets).leave
+      yield* until(Effect.sync(() => waiting.closed && speaking.closed), (closed) => closed)
+      assert.deepEqual([waiting.code, waiting.reason], [1012, "SCAISPEAK_SHUTTING_DOWN"])
+      assert.deepEqual([speaking.code, speaking.reason], [1012, "SCAISPEAK_SHUTTING_DOWN"])
+      assert.deepEqual(speaking.heard(), spell(text))
+      assert.equal(speaking.texts.at(-1).code, "SCAISPEAK_SHUTTING_DOWN")
+      const late = yield* connected()
+      late.say(openFrame("spell"))
+      yield* until(Effect.sync(() => late.closed), (closed) => closed)
+      assert.deepEqual([late.texts.at(-1).code, late.code], ["SCAISPEAK_SHUTTING_DOWN", 1012])
       yield* allFreed
     }))
 })

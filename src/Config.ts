@@ -42,6 +42,9 @@ const preflightDefaults = {
   snrDbMin: 15
 }
 
+/** Between what was measured of right texts, 0.95 and more, and of wrong ones, 0.88 and less (`test/services/ConsentAlignment.test.ts`). */
+const consentAlignmentMin = 0.92
+
 /** Fills in every default. Fails with a line a setting that is missing beside another. */
 const complete = (env: Decoded) => {
   const dataDir = resolve(env.SCAISPEAK_DATA_DIR ?? "data")
@@ -58,6 +61,10 @@ const complete = (env: Decoded) => {
   needs("SCAISPEAK_RELAY_KIND", "SCAISPEAK_RELAY_URL", "SCAISPEAK_RELAY_MODEL")
   needs("SCAISPEAK_RELAY_URL", "SCAISPEAK_RELAY_KIND")
   needs("SCAISPEAK_SCAIKEY_AUDIENCE", "SCAISPEAK_SCAIKEY_ISSUER")
+  needs("SCAISPEAK_SCAIKEY_CLIENT_ID", "SCAISPEAK_SCAIKEY_ISSUER", "SCAISPEAK_SCAIKEY_CLIENT_SECRET")
+  needs("SCAISPEAK_SCAIKEY_CLIENT_SECRET", "SCAISPEAK_SCAIKEY_CLIENT_ID")
+  needs("SCAISPEAK_SCAIDRIVE_URL", "SCAISPEAK_SCAIKEY_ISSUER", "SCAISPEAK_SCAIKEY_CLIENT_ID")
+  needs("SCAISPEAK_SCAIDRIVE_AUDIENCE", "SCAISPEAK_SCAIDRIVE_URL")
   if (env.SCAISPEAK_NODE_ENGINES?.includes("sherpa") && env.SCAISPEAK_SHERPA_MODEL === undefined) {
     missing.push("SCAISPEAK_SHERPA_MODEL: needed by engine sherpa")
   }
@@ -111,6 +118,22 @@ const complete = (env: Decoded) => {
     issuer: env.SCAISPEAK_SCAIKEY_ISSUER === undefined ? undefined : {
       url: env.SCAISPEAK_SCAIKEY_ISSUER,
       audience: env.SCAISPEAK_SCAIKEY_AUDIENCE
+    },
+    drive: env.SCAISPEAK_SCAIDRIVE_URL === undefined ? undefined : {
+      url: env.SCAISPEAK_SCAIDRIVE_URL.replace(/\/+$/u, ""),
+      audience: env.SCAISPEAK_SCAIDRIVE_AUDIENCE ?? env.SCAISPEAK_SCAIDRIVE_URL,
+      issuer: env.SCAISPEAK_SCAIKEY_ISSUER!,
+      clientId: env.SCAISPEAK_SCAIKEY_CLIENT_ID!,
+      clientSecret: env.SCAISPEAK_SCAIKEY_CLIENT_SECRET!
+    },
+    outbound: {
+      ports: (env.SCAISPEAK_OUTBOUND_PORTS ?? ["443"]).map(Number),
+      vouched: env.SCAISPEAK_OUTBOUND_ALLOW ?? []
+    },
+    recordingKeepMs: env.SCAISPEAK_RECORDING_KEEP_MS ?? 600_000,
+    consentAlignment: {
+      mode: env.SCAISPEAK_CONSENT_ALIGNMENT ?? "off",
+      scoreMin: env.SCAISPEAK_CONSENT_ALIGNMENT_MIN ?? consentAlignmentMin
     },
     encoderWorkers: env.SCAISPEAK_ENCODER_WORKERS ?? availableParallelism(),
     bodyLimitBytes: env.SCAISPEAK_BODY_LIMIT_BYTES ?? 1 << 20,

@@ -7,6 +7,7 @@ import { mount } from "./http/Document.ts"
 import * as Http from "./http/Http.ts"
 import { Readiness } from "./http/Readiness.ts"
 import { Uploads } from "./http/Uploads.ts"
+import * as Erasures from "./jobs/Erasures.ts"
 import * as Housekeeping from "./jobs/Housekeeping.ts"
 import { Accounting } from "./services/Accounting.ts"
 import { ApiKeys } from "./services/ApiKeys.ts"
@@ -16,9 +17,14 @@ import { Breakers } from "./services/Breakers.ts"
 import { ClipFiles } from "./services/ClipFiles.ts"
 import { ClipIntake } from "./services/ClipIntake.ts"
 import { ClipNormaliser } from "./services/ClipNormaliser.ts"
+import { ClipSources } from "./services/ClipSources.ts"
+import { ConsentAlignment } from "./services/ConsentAlignment.ts"
 import { Consents } from "./services/Consents.ts"
 import { Database } from "./services/Database.ts"
+import { DriveClips } from "./services/DriveClips.ts"
 import * as EmbeddedNode from "./services/EmbeddedNode.ts"
+import { ErasedClips } from "./services/ErasedClips.ts"
+import { Erasure } from "./services/Erasure.ts"
 import { GlobalVoices } from "./services/GlobalVoices.ts"
 import { Idempotency } from "./services/Idempotency.ts"
 import { Identity } from "./services/Identity.ts"
@@ -34,23 +40,27 @@ import { PolicyResolver } from "./services/PolicyResolver.ts"
 import { Preflight } from "./services/Preflight.ts"
 import * as PresetVoices from "./services/PresetVoices.ts"
 import { RateLimits } from "./services/RateLimits.ts"
+import { Recordings } from "./services/Recordings.ts"
 import { Redis } from "./services/Redis.ts"
 import { ReferenceCache } from "./services/ReferenceCache.ts"
 import { RelayDispatcher } from "./services/RelayDispatcher.ts"
 import { RunningVoices } from "./services/RunningVoices.ts"
+import { SafeHttp } from "./services/SafeHttp.ts"
 import { ScaiInferDispatcher } from "./services/ScaiInferDispatcher.ts"
 import { Signals } from "./services/Signals.ts"
 import { Synthesis } from "./services/Synthesis.ts"
 import { SynthesisRecords } from "./services/SynthesisRecords.ts"
+import { TokenExchange } from "./services/TokenExchange.ts"
 import { VoiceIntake } from "./services/VoiceIntake.ts"
 import { VoiceLibrary } from "./services/VoiceLibrary.ts"
 import { VoiceRepo } from "./services/VoiceRepo.ts"
 import { VoiceWarming } from "./services/VoiceWarming.ts"
 import { VoiceWarmRegistry } from "./services/VoiceWarmRegistry.ts"
 import { GrpcServer } from "./stream/GrpcServer.ts"
+import * as Recorder from "./stream/Recorder.ts"
 import { StreamService } from "./stream/StreamService.ts"
 import { Sockets } from "./stream/websocket/Sockets.ts"
-import * as SpeakRoute from "./stream/websocket/Speak.ts"
+import * as SpeakRoute from "./stream/websocket/SpeakRoute.ts"
 import { serverOptions } from "./stream/websocket/Upgrade.ts"
 
 /** The node program of this very installation, ended by its standard input. */
@@ -126,18 +136,31 @@ export const layer = (settings: Settings) => {
       : Layer.empty
   )
 
-  const Clips = ClipIntake.layer.pipe(
-    Layer.provide(AudioDecoder.layer({ ffmpeg: settings.ffmpeg })),
-    Layer.provide(Preflight.layer({ limits: settings.preflight, vadModel: settings.vadModel })),
+  const Kept = Recordings.layer({ keepMs: settings.recordingKeepMs }).pipe(
     Layer.provideMerge(ClipFiles.layer({ folder: join(settings.dataDir, "uploads") }))
+  )
+
+  const Elsewhere = ClipSources.layer.pipe(
+    Layer.provide(DriveClips.layer({ url: settings.drive?.url, ...settings.upload })),
+    Layer.provide(settings.drive === undefined ? TokenExchange.layerOff : TokenExchange.layer(settings.drive)),
+    Layer.provide(SafeHttp.layer(settings.outbound))
+  )
+
+  const Clips = ClipIntake.layer.pipe(
+    Layer.provide(ConsentAlignment.layer(settings.consentAlignment)),
+    Layer.provide(AudioDecoder.layer({ ffmpeg: settings.ffmpeg })),
+    Layer.provide(Preflight.layer({ limits: settings.preflight, vadModel: settings.vadModel }))
   )
 
   const Library = Layer.mergeAll(
     VoiceLibrary.layer,
     GlobalVoices.layer,
-    VoiceWarming.layer({ engine: settings.engine }).pipe(Layer.provideMerge(VoiceWarmRegistry.layer()))
+    VoiceWarming.layer({ engine: settings.engine }),
+    Erasures.layer.pipe(Layer.provideMerge(Erasure.layer), Layer.provide(ErasedClips.layer))
   ).pipe(
+    Layer.provideMerge(VoiceWarmRegistry.layer()),
     Layer.provideMerge(VoiceIntake.layer),
+    Layer.provideMerge(Elsewhere),
     Layer.provideMerge(Clips)
   )
 
@@ -146,7 +169,13 @@ export const layer = (settings: Settings) => {
     Layer.provideMerge(Accounting.layer(settings))
   )
 
-  const Beside = { routes: SpeakRoute.layer(`${mount}/stream/speak`), webSocket: serverOptions }
+  const Beside = {
+    routes: Layer.merge(
+      SpeakRoute.layer(mount),
+      Recorder.layer({ path: `${mount}/voices/record`, referenceMsMax: settings.preflight.durationMsMax })
+    ),
+    webSocket: serverOptions
+  }
 
   // Provided from the bottom up: what is provided later is built earlier and closed later, so that the surface drains
   // while everything that it stands on still works.
@@ -159,6 +188,7 @@ export const layer = (settings: Settings) => {
     Layer.provideMerge(Pipeline),
     Layer.provideMerge(Library),
     Layer.provide(Background),
+    Layer.provideMerge(Kept),
     Layer.provideMerge(Layer.mergeAll(Backends, Callers)),
     Layer.provide(SynthesisRecords.layer),
     Layer.provideMerge(References),

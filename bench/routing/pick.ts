@@ -28,6 +28,7 @@ const clips: ReferenceCache["Service"] = {
   get: () => Effect.succeed(clip),
   prefetch: () => Effect.void,
   drop: () => Effect.void,
+  held: () => [],
   stats: () => {
     throw new Error("nobody asks")
   }

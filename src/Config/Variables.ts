@@ -66,6 +66,29 @@ export const variables = {
   SCAISPEAK_RELAY_VOICES: [list, "preset speakers of the relay; discovered where it can list them"],
   SCAISPEAK_SCAIKEY_ISSUER: [url("http:", "https:"), "issuer whose JWTs are accepted; API keys only without it"],
   SCAISPEAK_SCAIKEY_AUDIENCE: [Schema.NonEmptyString, "audience that a JWT must name"],
+  SCAISPEAK_SCAIKEY_CLIENT_ID: [Schema.NonEmptyString, "client that exchanges users' tokens at the issuer"],
+  SCAISPEAK_SCAIKEY_CLIENT_SECRET: [secret, "its secret"],
+  SCAISPEAK_SCAIDRIVE_URL: [
+    url("http:", "https:"),
+    "ScaiDrive that users' files come from; its files are refused without it"
+  ],
+  SCAISPEAK_SCAIDRIVE_AUDIENCE: [Schema.NonEmptyString, "audience of tokens for ScaiDrive; its URL otherwise"],
+  SCAISPEAK_OUTBOUND_PORTS: [
+    list.check(
+      Schema.makeFilter((ports) => ports.every((port) => /^[1-9]\d{0,4}$/u.test(port)) ? undefined : "port,…")
+    ),
+    "ports of https addresses that callers may give"
+  ],
+  SCAISPEAK_OUTBOUND_ALLOW: [
+    addresses,
+    "host:port,… that callers may give although they are private; plain http is let through there, too"
+  ],
+  SCAISPEAK_RECORDING_KEEP_MS: [wholeNumber(1000, 86_400_000), "how long a live recording waits for its voice"],
+  SCAISPEAK_CONSENT_ALIGNMENT: [
+    Schema.Literals(["off", "record", "require"]),
+    "whether it is measured how well a spoken consent fits its text, and whether one that does not is refused"
+  ],
+  SCAISPEAK_CONSENT_ALIGNMENT_MIN: [decimal(0, 1), "least score of a spoken consent, where one is required: 0 to 1"],
   SCAISPEAK_ENCODER_WORKERS: [wholeNumber(1, 256), "threads that resample and encode"],
   SCAISPEAK_BODY_LIMIT_BYTES: [wholeNumber(1024, 1 << 30), "largest request body"],
   SCAISPEAK_UPLOAD_LIMIT_BYTES: [wholeNumber(1024, 1 << 30), "largest uploaded clip"],

@@ -6,6 +6,7 @@
  * only a salted hash of what the consent says, which means nothing once salt and details are erased.
  */
 import { Schema } from "effect"
+import type { ConsentAlignment } from "./ConsentAlignment.ts"
 import type { ConsentId, TenantId, UserId, VoiceId } from "./Ids.ts"
 import type { ConsentStatus } from "./Voice.ts"
 
@@ -33,6 +34,8 @@ export interface ConsentDetails {
   /** Where the spoken consent lies in the object store. */
   readonly audioKey: string
   readonly audioSha256: string
+  /** How well the audio fits the text, as it was measured; null where nobody could say. The chain's hashes leave it out. */
+  readonly alignment: ConsentAlignment | null
   readonly granted: Origin
 }
 

@@ -41,6 +41,7 @@ export const meanings = {
     message: "The voice has no licence document."
   },
   SCAISPEAK_API_KEY_NOT_FOUND: { status: 404, retryable: false, message: "No such API key." },
+  SCAISPEAK_ERASURE_NOT_FOUND: { status: 404, retryable: false, message: "No such erasure." },
   SCAISPEAK_SYNTHESIS_NOT_FOUND: { status: 404, retryable: false, message: "No such synthesis." },
   SCAISPEAK_SESSION_NOT_FOUND: { status: 404, retryable: false, message: "No such session." },
   SCAISPEAK_SESSION_TIMEOUT: { status: 408, retryable: true, message: "The session was left idle." },
@@ -121,9 +122,9 @@ export class ConcurrencyLimited extends Schema.TaggedError<ConcurrencyLimited>()
   readonly retryAfter = 1
 }
 
-/** The database, object store, registry or token issuer does not answer. `cause` is for the log, never for the caller. */
+/** The database, object store, registry, token issuer or ScaiDrive does not answer. `cause` is for the log, never for the caller. */
 export class StorageUnavailable extends Schema.TaggedError<StorageUnavailable>()("StorageUnavailable", {
-  store: Schema.Literals(["database", "objects", "redis", "issuer"]),
+  store: Schema.Literals(["database", "objects", "redis", "issuer", "scaidrive"]),
   cause: Schema.Defect()
 }) {
   readonly code = "SCAISPEAK_STORAGE_UNAVAILABLE"
@@ -190,6 +191,11 @@ export class LicenceDocumentNotFound
 
 export class ApiKeyNotFound extends Schema.TaggedError<ApiKeyNotFound>()("ApiKeyNotFound", {}) {
   readonly code = "SCAISPEAK_API_KEY_NOT_FOUND"
+}
+
+/** Absent, or of another tenant. */
+export class ErasureNotFound extends Schema.TaggedError<ErasureNotFound>()("ErasureNotFound", {}) {
+  readonly code = "SCAISPEAK_ERASURE_NOT_FOUND"
 }
 
 /** Absent, still running, or somebody else's. */
@@ -292,6 +298,7 @@ export type Failure =
   | PreflightFailed
   | LicenceDocumentNotFound
   | ApiKeyNotFound
+  | ErasureNotFound
   | SynthesisNotFound
   | SessionNotFound
   | SessionTimeout

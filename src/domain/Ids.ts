@@ -24,8 +24,14 @@ export type AuditId = typeof AuditId.Type
 export const ConsentId = prefixed("cns").pipe(Schema.brand("ConsentId"))
 export type ConsentId = typeof ConsentId.Type
 
+export const ErasureId = prefixed("ers").pipe(Schema.brand("ErasureId"))
+export type ErasureId = typeof ErasureId.Type
+
 export const JobId = prefixed("job").pipe(Schema.brand("JobId"))
 export type JobId = typeof JobId.Type
+
+export const RecordingId = prefixed("rec").pipe(Schema.brand("RecordingId"))
+export type RecordingId = typeof RecordingId.Type
 
 export const LicenceId = prefixed("lic").pipe(Schema.brand("LicenceId"))
 export type LicenceId = typeof LicenceId.Type

@@ -7,6 +7,8 @@ export const topics = {
   "voices.changed": Schema.Struct({ voiceIds: Schema.Array(VoiceId) }),
   /** The voice must not speak any more: what runs in it ends. `reason` is shown to its callers. */
   "voice.stopped": Schema.Struct({ voiceId: VoiceId, reason: Schema.String }),
+  /** The clips of these recordings, by SHA-256, are to be kept nowhere any more. */
+  "clips.erased": Schema.Struct({ sha256s: Schema.Array(Schema.String) }),
   /** What is remembered of the tenant's policy is out of date. */
   "policy.changed": Schema.Struct({ tenantId: TenantId }),
   /** Some key was made or revoked: what is remembered of any key may be out of date. */

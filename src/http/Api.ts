@@ -3,6 +3,7 @@ import { HttpApi, OpenApi } from "effect/http-api"
 import { Admin } from "./api/Admin.ts"
 import { Authentication, Validation } from "./api/Caller.ts"
 import { Consents } from "./api/Consents.ts"
+import { Erasures } from "./api/Erasure.ts"
 import { GlobalVoices } from "./api/GlobalVoices.ts"
 import { Intake } from "./api/Intake.ts"
 import { Nodes } from "./api/Nodes.ts"
@@ -17,7 +18,7 @@ export { mount }
 
 // The last middleware added runs first: a request without a token is refused before its body is looked at.
 export class Api extends HttpApi.make("scaispeak")
-  .add(Speech, Synths, Voices, Intake, VoicePreview, VoiceWarming, Consents, GlobalVoices, Admin, Nodes)
+  .add(Speech, Synths, Voices, Intake, VoicePreview, VoiceWarming, Consents, GlobalVoices, Erasures, Admin, Nodes)
   .middleware(Validation)
   .middleware(Authentication)
   .prefix(mount)

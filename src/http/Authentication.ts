@@ -67,7 +67,7 @@ export const layer = Layer.effect(
             if (denied !== undefined) {
               return Effect.andThen(audit(user, target, null, "denied"), Envelope.failed(denied))
             }
-            const caller = { user, resourceId: null as string | null }
+            const caller = { user, token: credential, resourceId: null as string | null }
             return Effect.flatMap(CurrentRequestId, (requestId) =>
               handler.pipe(
                 Effect.provideContext(contextOf(caller, requestId)),

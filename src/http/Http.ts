@@ -10,6 +10,7 @@ import * as DrainingServer from "./DrainingServer.ts"
 import * as Envelope from "./Envelope.ts"
 import * as Admin from "./handlers/Admin.ts"
 import * as Consents from "./handlers/Consents.ts"
+import * as Erasure from "./handlers/Erasure.ts"
 import * as GlobalVoices from "./handlers/GlobalVoices.ts"
 import * as Intake from "./handlers/Intake.ts"
 import * as Nodes from "./handlers/Nodes.ts"
@@ -41,7 +42,7 @@ export interface Beside<E, R> {
 
 const ApiRoutes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
   Layer.provide([Speech.layer, Synths.layer, Voices.layer, Intake.layer, VoicePreview.layer, VoiceWarming.layer]),
-  Layer.provide([Consents.layer, GlobalVoices.layer, Admin.layer, Nodes.layer]),
+  Layer.provide([Consents.layer, GlobalVoices.layer, Erasure.layer, Admin.layer, Nodes.layer]),
   Layer.provide([Authentication.layer, Validation.layer])
 )
 

@@ -1,16 +1,18 @@
 /** What a form of `POST /voices` asks for: one of two modes, with everything that is wrong with it told at once. */
 import { Effect } from "effect"
+import type { DriveReference } from "../domain/DriveReference.ts"
 import { InvalidRequest } from "../domain/Failure.ts"
 import type { Detail } from "../domain/Failure.ts"
+import type { RecordingId } from "../domain/Ids.ts"
+import type { RecordedPart } from "../domain/RecorderFrame.ts"
 import type { VoiceClone, VoiceDesign } from "../domain/VoiceMetadata.ts"
-import type { ClipFile } from "../services/ClipFile.ts"
-import type { CloneClips } from "../services/VoiceIntake.ts"
+import type { ClipSource } from "../services/ClipSources.ts"
 import { CloneForm, DesignForm, metadataOf } from "./api/VoiceForms.ts"
 import { decodeFields } from "./FormFields.ts"
 import type { Received } from "./Uploads.ts"
 
 export type NewVoiceRequest =
-  | { readonly mode: "clone"; readonly given: VoiceClone; readonly clips: CloneClips }
+  | { readonly mode: "clone"; readonly given: VoiceClone; readonly clips: Record<RecordedPart, ClipSource> }
   | { readonly mode: "design"; readonly given: VoiceDesign }
 
 const files = ["reference", "consent"] as const
@@ -34,21 +36,17 @@ const design = Effect.fnUntraced(function*({ fields, files }: Received) {
   return { mode: "design" as const, given: { ...metadataOf(form), designPrompt: form.voice_design_prompt } }
 })
 
-/** The clip that the request gives as one of its parts; undefined when it gives none. */
-const clipOf = ({ files }: Received, part: "reference" | "consent"): Effect.Effect<ClipFile | undefined> =>
-  Effect.succeed(files[part])
-
 const clone = Effect.fnUntraced(function*(received: Received) {
-  const { fields } = received
-  const reference = yield* clipOf(received, "reference")
-  const consent = yield* clipOf(received, "consent")
-  const form = yield* decodeFields(CloneForm, fields, [
-    ...(reference === undefined ? [missing("reference", "a recording of the voice, or else voice_design_prompt")] : []),
-    ...(consent === undefined ? [missing("consent", "a recording of the speaker, who agrees")] : [])
+  const form = yield* decodeFields(CloneForm, received.fields, [
+    ...ways(received, "reference", "a recording of the voice, or else voice_design_prompt"),
+    ...ways(received, "consent", "a recording of the speaker, who agrees")
   ])
   return {
     mode: "clone" as const,
-    clips: { reference: reference!, consent: consent! },
+    clips: {
+      reference: sourceOf(received, "reference", form.reference_scaidrive_json, form.reference_recording_id),
+      consent: sourceOf(received, "consent", form.consent_scaidrive_json, form.consent_recording_id)
+    },
     given: {
       ...metadataOf(form),
       consentFullName: form.consent_user_full_name,
@@ -58,6 +56,27 @@ const clone = Effect.fnUntraced(function*(received: Received) {
     }
   }
 })
+
+/** A clip comes in exactly one way. */
+const ways = ({ fields, files }: Received, part: RecordedPart, what: string): ReadonlyArray<Detail> => {
+  const given = [
+    ...(files[part] === undefined ? [] : [part]),
+    ...[`${part}_scaidrive_json`, `${part}_recording_id`].filter((name) => fields[name] !== undefined)
+  ]
+  if (given.length === 0) return [missing(part, what)]
+  return given.slice(1).map((field) => ({ field, message: `is one clip too many beside ${given[0]}` }))
+}
+
+const sourceOf = (
+  { files }: Received,
+  part: RecordedPart,
+  reference: DriveReference | undefined,
+  recordingId: RecordingId | undefined
+): ClipSource => {
+  if (reference !== undefined) return { _tag: "Drive", field: `${part}_scaidrive_json`, reference }
+  if (recordingId !== undefined) return { _tag: "Recorded", field: `${part}_recording_id`, recordingId }
+  return { _tag: "Uploaded", clip: files[part]! }
+}
 
 const missing = (field: string, what: string): Detail => ({ field, message: `is missing: ${what}` })
 

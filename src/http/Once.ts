@@ -4,6 +4,7 @@ import type { Scope } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { createHash } from "node:crypto"
 import type { IdempotencyConflict, StorageUnavailable } from "../domain/Failure.ts"
+import type { VoiceId } from "../domain/Ids.ts"
 import type { AuthUser } from "../domain/Permission.ts"
 import type { Idempotency, Reply } from "../services/Idempotency.ts"
 import { keeping } from "./KeptReply.ts"
@@ -19,11 +20,13 @@ export interface OnceOptions<A, E, R, E2, R2> {
   /** Before a kept reply is given again: whether the caller may still have it. */
   readonly permit: (reply: Reply) => Effect.Effect<unknown, E2, R2>
   readonly answer: Effect.Effect<A, E, R>
+  /** Which voice the answer is about, once there is one: the kept reply goes with it. */
+  readonly voiceId: () => VoiceId | null
 }
 
 export const once = Effect.fnUntraced(function*<A extends HttpServerResponse.HttpServerResponse, E, R, E2, R2>(
   idempotency: Idempotency["Service"],
-  { answer, caller, key, permit, request, route }: OnceOptions<A, E, R, E2, R2>
+  { answer, caller, key, permit, request, route, voiceId }: OnceOptions<A, E, R, E2, R2>
 ): Effect.fn.Return<
   HttpServerResponse.HttpServerResponse,
   E | E2 | IdempotencyConflict | StorageUnavailable,
@@ -45,6 +48,6 @@ export const once = Effect.fnUntraced(function*<A extends HttpServerResponse.Htt
   const response = yield* answer
   return yield* keeping(
     response,
-    (body) => begun.save({ status: response.status, headers: { ...response.headers }, body })
+    (body) => begun.save({ status: response.status, headers: { ...response.headers }, body }, voiceId())
   )
 })

@@ -11,6 +11,7 @@ const plain = [
   "/v1/modules/scaispeak/healthz",
   "/v1/modules/scaispeak/readyz",
   "/v1/modules/scaispeak/stream/speak",
+  "/v1/modules/scaispeak/voices/record",
   "/metrics",
   "/docs",
   "/openapi.json"

@@ -55,6 +55,14 @@ export class ApiKeys extends Context.Service<ApiKeys, {
   readonly list: (tenantId: TenantId) => Effect.Effect<ReadonlyArray<ApiKey>, StorageUnavailable>
   readonly revoke: (tenantId: TenantId, keyId: ApiKeyId) => Effect.Effect<void, ApiKeyNotFound | StorageUnavailable>
   readonly authenticate: (key: Redacted.Redacted) => Effect.Effect<AuthUser, TokenInvalid | StorageUnavailable>
+  /**
+   * Revokes every key of a user and takes their name from them: `pseudonym` stands for it. Says how many. The bootstrap key
+   * stays known, so that it does not come back.
+   */
+  readonly eraseOwner: (
+    owner: Pick<Owner, "tenantId" | "userId">,
+    pseudonym: string
+  ) => Effect.Effect<number, StorageUnavailable>
   /** A user that was met before, with the role it had then. */
   readonly owner: (tenantId: TenantId, userId: UserId) => Effect.Effect<Owner | undefined, StorageUnavailable>
   /**
@@ -127,6 +135,15 @@ export class ApiKeys extends Context.Service<ApiKeys, {
             WHERE key_id = ${keyId} AND tenant_id = ${tenantId} AND revoked_at IS NULL`))
           if (found === 0) return yield* new ApiKeyNotFound()
           yield* changed
+        }),
+
+        eraseOwner: Effect.fn("ApiKeys.eraseOwner")(function*({ tenantId, userId }, pseudonym) {
+          const now = yield* Clock.currentTimeMillis
+          const found = yield* orUnavailable(affected(sql`
+            UPDATE api_keys SET revoked_at = COALESCE(revoked_at, ${now}), user_id = ${pseudonym}, name = ''
+            WHERE tenant_id = ${tenantId} AND user_id = ${userId}`))
+          if (found > 0) yield* changed
+          return found
         }),
 
         authenticate: (key) =>

@@ -24,6 +24,11 @@ export class ByteLru<Value> {
     return this.#entries.size
   }
 
+  /** The one used longest ago first. Asking is no use. */
+  keys(): ReadonlyArray<string> {
+    return [...this.#entries.keys()]
+  }
+
   /** Counts as a use. */
   get(key: string): Value | undefined {
     const entry = this.#entries.get(key)

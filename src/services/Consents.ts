@@ -109,6 +109,7 @@ export class Consents extends Context.Service<Consents, {
             text_sha256: details.textSha256,
             audio_key: details.audioKey,
             audio_sha256: details.audioSha256,
+            alignment_json: details.alignment && JSON.stringify(details.alignment),
             granted_by: details.granted.userId,
             granted_request: details.granted.requestId,
             granted_ip: details.granted.ip,

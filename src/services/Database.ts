@@ -18,6 +18,8 @@ import { consents } from "./sql/migrations/0007_consents.ts"
 import { licences } from "./sql/migrations/0008_licences.ts"
 import { voicePages } from "./sql/migrations/0009_voice_pages.ts"
 import { intake } from "./sql/migrations/0010_intake.ts"
+import { erasure } from "./sql/migrations/0011_erasure.ts"
+import { recordings } from "./sql/migrations/0012_recordings.ts"
 import * as MysqlClient from "./sql/MysqlClient.ts"
 import { ensurePartitions } from "./sql/Partitions.ts"
 import * as SqliteClient from "./sql/SqliteClient.ts"
@@ -32,7 +34,9 @@ const migrations: ReadonlyArray<Migrations.Migration> = [
   consents,
   licences,
   voicePages,
-  intake
+  intake,
+  erasure,
+  recordings
 ]
 
 /** The database cannot be used at start. The message names it without its password. */

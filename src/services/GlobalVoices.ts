@@ -1,15 +1,17 @@
 /**
  * What a super admin does to the voices that are everybody's. Takes effect at once in this process, and within 5 s in
- * others; calls that run finish.
- *
- * A voice that follows a recording stands on a licence, as others stand on consent. A withdrawn voice keeps its id and
- * nothing else: its row belongs to nobody (no tenant is called ""), so no caller sees it, and a preset that an engine goes
- * on listing does not come back. Its recordings go; its licence and the document stay, for what was spoken under them.
+ * others; calls that run finish. A voice that follows a recording stands on a licence, as others stand on consent.
  */
 import { Clock, Context, DateTime, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
-import { LicenceDocumentNotFound, VoiceNotFound } from "../domain/Failure.ts"
-import type { AudioUndecodable, InvalidRequest, PreflightFailed, StorageUnavailable } from "../domain/Failure.ts"
+import { LicenceDocumentNotFound } from "../domain/Failure.ts"
+import type {
+  AudioUndecodable,
+  InvalidRequest,
+  PreflightFailed,
+  StorageUnavailable,
+  VoiceNotFound
+} from "../domain/Failure.ts"
 import type { VoiceId } from "../domain/Ids.ts"
 import { changed } from "../domain/Licence.ts"
 import type { Licence, LicenceTerms } from "../domain/Licence.ts"
@@ -20,9 +22,8 @@ import { orUnavailable } from "./Database.ts"
 import { makeId } from "./Ids.ts"
 import { Licences } from "./Licences.ts"
 import { PendingBlobs } from "./PendingBlobs.ts"
-import { affected } from "./sql/Dialect.ts"
 import { encode } from "./sql/VoiceRow.ts"
-import { documentOf, folderOf, recordingFolders, referenceOf, voiceFolder } from "./VoiceIntake/Blobs.ts"
+import { documentOf, folderOf, referenceOf, voiceFolder } from "./VoiceIntake/Blobs.ts"
 import { VoiceRepo } from "./VoiceRepo.ts"
 
 /** A voice that a speaker of the relay speaks, or a recording is followed for. */
@@ -59,10 +60,8 @@ export class GlobalVoices extends Context.Service<GlobalVoices, {
     changes: Partial<LicenceTerms>,
     document: ClipFile | undefined
   ) => Effect.Effect<Licence, VoiceNotFound | InvalidRequest | StorageUnavailable>
-  /** Where the signed document of a voice's licence lies. A withdrawn voice's is still there. */
+  /** Where the signed document of a voice's licence lies. */
   readonly documentKey: (id: VoiceId) => Effect.Effect<string, LicenceDocumentNotFound | StorageUnavailable>
-  /** For good. Succeeds for a voice that is withdrawn already. */
-  readonly withdraw: (id: VoiceId) => Effect.Effect<void, VoiceNotFound | StorageUnavailable>
 }>()("scaispeak/GlobalVoices") {
   static readonly layer = Layer.effect(
     GlobalVoices,
@@ -130,27 +129,11 @@ export class GlobalVoices extends Context.Service<GlobalVoices, {
       /** What was discarded goes now, or with the next sweep. */
       const sweepNow = Effect.flatMap(Clock.currentTimeMillis, pending.sweep).pipe(Effect.ignore({ log: "Warn" }))
 
-      const withdraw = Effect.fn("GlobalVoices.withdraw")(function*(id: VoiceId) {
-        const row = { ...nobodys, updated_at: yield* Clock.currentTimeMillis }
-        const found = yield* sql.withTransaction(Effect.gen(function*() {
-          const found = yield* affected(
-            sql`UPDATE voices SET ${sql.update(row)} WHERE voice_id = ${id} AND scope = 'global'`
-          )
-          if (found === 1) { for (const folder of recordingFolders(id)) yield* pending.discard(folder, 0) }
-          return found
-        }))
-        yield* voices.invalidate(id)
-        yield* sweepNow
-        if (found === 1) return
-        const withdrawn = yield* sql`SELECT voice_id FROM voices WHERE voice_id = ${id} AND tenant_id = ''`
-        if (withdrawn.length === 0) return yield* new VoiceNotFound()
-      }, orUnavailable)
-
       const documentKey = Effect.fn("GlobalVoices.documentKey")(function*(id: VoiceId) {
         return (yield* licences.find(id))?.documentKey ?? (yield* new LicenceDocumentNotFound())
       })
 
-      return GlobalVoices.of({ add, license, documentKey, withdraw })
+      return GlobalVoices.of({ add, license, documentKey })
     })
   )
 }
@@ -166,23 +149,3 @@ const unowned = {
   designPrompt: null,
   consent: null
 } as const
-
-/** Everything that said something about a voice, said no more. `listing_sha256` stays: what it lists is known. */
-const nobodys = {
-  scope: "user",
-  tenant_id: "",
-  owner_user_id: "",
-  display_name: "withdrawn",
-  description: "",
-  age_hint: null,
-  style_tags: "[]",
-  embedding_status: "evicted",
-  status_reason: "Withdrawn from the library.",
-  defaults_json: "{}",
-  preset: null,
-  relay_speaker: null,
-  reference_json: null,
-  design_prompt: null,
-  search_name: "",
-  search_text: ""
-}

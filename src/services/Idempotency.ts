@@ -10,7 +10,7 @@ import { Clock, Context, Effect, Exit, Layer } from "effect"
 import type { Scope } from "effect"
 import { IdempotencyConflict } from "../domain/Failure.ts"
 import type { StorageUnavailable } from "../domain/Failure.ts"
-import type { TenantId, UserId } from "../domain/Ids.ts"
+import type { TenantId, UserId, VoiceId } from "../domain/Ids.ts"
 import * as Claims from "./Idempotency/Claims.ts"
 import { ObjectStore } from "./ObjectStore.ts"
 
@@ -24,6 +24,9 @@ export interface IdempotentRequest {
   /** Hex digest of what makes two requests the same. */
   readonly bodySha256: string
 }
+
+/** Which replies: all about a voice, or all to a user. */
+export type Replies = { readonly voiceId: VoiceId } | { readonly tenantId: TenantId; readonly userId: UserId }
 
 export interface Reply {
   readonly status: number
@@ -39,10 +42,10 @@ export interface Replay {
 export interface Fresh {
   readonly _tag: "Fresh"
   /**
-   * Keeps the reply for a day. A reply whose claim was lost is dropped in silence; that takes a process which stood
+   * Keeps the reply, which is about that voice, for a day. A reply whose claim was lost is dropped in silence; that takes a process which stood
    * still for a minute, and then another request has run, whose reply is the one that is kept.
    */
-  readonly save: (reply: Reply) => Effect.Effect<void, StorageUnavailable>
+  readonly save: (reply: Reply, voiceId: VoiceId | null) => Effect.Effect<void, StorageUnavailable>
 }
 
 export type Begun = Replay | Fresh
@@ -56,6 +59,10 @@ export class Idempotency extends Context.Service<Idempotency, {
   readonly begin: (
     request: IdempotentRequest
   ) => Effect.Effect<Begun, IdempotencyConflict | StorageUnavailable, Scope.Scope>
+  /** Removes these replies before their time; says how many. */
+  readonly erase: (replies: Replies) => Effect.Effect<number, StorageUnavailable>
+  /** How many of these there are. */
+  readonly count: (replies: Replies) => Effect.Effect<number, StorageUnavailable>
   /** Removes what has run out by `nowMillis`, rows and bodies; says how many. Any number of processes may sweep. */
   readonly sweep: (nowMillis: number) => Effect.Effect<number, StorageUnavailable>
 }>()("scaispeak/Idempotency") {
@@ -88,9 +95,9 @@ export class Idempotency extends Context.Service<Idempotency, {
               held = Exit.isFailure(exit) || won(exit.value)
             })))
 
-        const save = Effect.fn("Idempotency.save")(function*(reply: Reply) {
+        const save = Effect.fn("Idempotency.save")(function*(reply: Reply, voiceId: VoiceId | null) {
           yield* objects.put(claim.objectKey, reply.body, { contentType: "application/octet-stream" })
-          if (yield* claims.close(claim, reply)) held = false
+          if (yield* claims.close(claim, reply, voiceId)) held = false
           else yield* objects.remove(claim.objectKey)
         })
         const fresh = claims.renew(claim).pipe(
@@ -121,20 +128,27 @@ export class Idempotency extends Context.Service<Idempotency, {
         return yield* new IdempotencyConflict({ reason: "in progress" })
       })
 
-      const sweep = Effect.fn("Idempotency.sweep")(function*(nowMillis: number) {
-        for (let count = 0;;) {
-          const expired = yield* claims.expired(nowMillis)
-          if (expired.length === 0) return count
-          for (const claim of expired) {
-            // The body first: a row that is left points at nothing, a body that is left is never found again.
-            yield* objects.remove(claim.objectKey)
-            yield* claims.remove(claim)
+      const removeAll = Effect.fnUntraced(
+        function*(some: Effect.Effect<ReadonlyArray<Claims.Claim>, StorageUnavailable>) {
+          for (let count = 0;;) {
+            const those = yield* some
+            if (those.length === 0) return count
+            for (const claim of those) {
+              // The body first: a row that is left points at nothing, a body that is left is never found again.
+              yield* objects.remove(claim.objectKey)
+              yield* claims.remove(claim)
+            }
+            count += those.length
           }
-          count += expired.length
         }
-      })
+      )
 
-      return Idempotency.of({ begin, sweep })
+      return Idempotency.of({
+        begin,
+        erase: Effect.fn("Idempotency.erase")((replies) => removeAll(claims.some(replies))),
+        count: claims.count,
+        sweep: Effect.fn("Idempotency.sweep")((nowMillis) => removeAll(claims.expired(nowMillis)))
+      })
     })
   )
 }

@@ -9,8 +9,10 @@ import type {
   ApiKeyId,
   AuditId,
   ConsentId,
+  ErasureId,
   JobId,
   LicenceId,
+  RecordingId,
   RequestId,
   SessionId,
   SynthesisId,
@@ -27,6 +29,8 @@ export interface Kinds {
   readonly job: JobId
   readonly lic: LicenceId
   readonly cns: ConsentId
+  readonly ers: ErasureId
+  readonly rec: RecordingId
   readonly req: RequestId
 }
 

@@ -40,6 +40,8 @@ export class ReferenceCache extends Context.Service<ReferenceCache, {
   readonly prefetch: (reference: VoiceReference) => Effect.Effect<void>
   /** Forgets the clip of a recording, lower-case hex of its hash, in memory and on disk; fails if a file stays. */
   readonly drop: (sha256: string) => Effect.Effect<void, StorageUnavailable>
+  /** Hashes of the recordings whose clips are kept here, in memory or on disk. */
+  readonly held: () => ReadonlyArray<string>
   readonly stats: () => ReferenceCacheStats
 }>()("scaispeak/ReferenceCache") {
   /** `folder` is this cache's own. A bound of 0 bytes turns its tier off. */
@@ -151,6 +153,8 @@ const make = Effect.fnUntraced(function*(options: {
           ),
         () => Effect.sync(() => dropping.delete(sha256))
       ),
+
+    held: () => [...new Set([...memory.keys(), ...disk.held()])],
 
     stats: () => ({
       memoryHits: counts.memory,

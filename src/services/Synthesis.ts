@@ -139,7 +139,7 @@ export class Synthesis extends Context.Service<Synthesis, {
         const guards = (voice: Voice) => licences.check(voice).pipe(step("synthesis.guards"))
 
         const permitted = Effect.fnUntraced(function*(caller: AuthUser, voiceId: VoiceId) {
-          const voice = yield* voices.find(caller, voiceId).pipe(step("synthesis.voice"))
+          const voice = yield* voices.toSpeak(caller, voiceId).pipe(step("synthesis.voice"))
           const refusal = notReady(voice)
           if (refusal !== undefined) return yield* refusal
           yield* guards(voice)

@@ -8,7 +8,7 @@ import { Context, DateTime, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import type { Origin } from "../domain/Consent.ts"
 import { VoiceNotReady } from "../domain/Failure.ts"
-import type { AudioUndecodable, PreflightFailed, StorageUnavailable } from "../domain/Failure.ts"
+import type { AudioUndecodable, InvalidRequest, PreflightFailed, StorageUnavailable } from "../domain/Failure.ts"
 import type { VoiceId } from "../domain/Ids.ts"
 import type { AuthUser } from "../domain/Permission.ts"
 import { notReady } from "../domain/Voice.ts"
@@ -44,7 +44,7 @@ export class VoiceIntake extends Context.Service<VoiceIntake, {
     from: Omit<Origin, "userId">,
     given: VoiceClone,
     clips: CloneClips
-  ) => Effect.Effect<Voice, AudioUndecodable | PreflightFailed | StorageUnavailable>
+  ) => Effect.Effect<Voice, AudioUndecodable | PreflightFailed | InvalidRequest | StorageUnavailable>
   readonly design: (caller: AuthUser, given: VoiceDesign) => Effect.Effect<Voice, StorageUnavailable>
   /**
    * Takes the stored recording in once more, by the rules and with the code of today; its clip replaces the old one. A
@@ -71,7 +71,11 @@ export class VoiceIntake extends Context.Service<VoiceIntake, {
         given: VoiceClone,
         clips: CloneClips
       ) {
-        const examined = yield* intake.examine(clips.reference, clips.consent)
+        const examined = yield* intake.examine(clips.reference, {
+          file: clips.consent,
+          text: given.consentText,
+          language: given.languagePrimary
+        })
         const voiceId = yield* makeId("vox")
         const { blobs, reference } = referenceOf(voiceId, clips.reference, examined, given.referenceText)
         const audioKey = consentKey(voiceId)
@@ -84,6 +88,7 @@ export class VoiceIntake extends Context.Service<VoiceIntake, {
             text: given.consentText,
             audioKey,
             audioSha256: clips.consent.sha256,
+            alignment: examined.alignment,
             granted: { ...from, userId: caller.userId }
           })
           const voice = { ...(yield* owned(caller, voiceId, given)), kind: "cloned" as const, reference, consent }
@@ -125,7 +130,12 @@ export class VoiceIntake extends Context.Service<VoiceIntake, {
         if (former === null) return voice
         const original = former.original ?? { objectKey: former.objectKey }
         const recording = yield* recordingOf(original.objectKey)
-        const examined = yield* intake.examine(recording)
+        const examined = yield* Effect.catchTag(
+          intake.examine(recording),
+          "InvalidRequest",
+          // Only a consent is refused so.
+          Effect.die
+        )
         const { blob, folder, reference } = clipOf(voiceId, examined, former.transcript)
         const after = { ...voice, reference: { ...reference, original } }
         const written = Effect.gen(function*() {

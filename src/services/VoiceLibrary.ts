@@ -17,6 +17,7 @@ import { changesOf } from "../domain/VoicePatch.ts"
 import type { VoicePatch } from "../domain/VoicePatch.ts"
 import { orUnavailable } from "./Database.ts"
 import { forUpdate } from "./sql/Dialect.ts"
+import { isThere } from "./sql/ErasedVoice.ts"
 import { changedColumns } from "./sql/VoiceChange.ts"
 import type { StoredChange } from "./sql/VoiceChange.ts"
 import { columns, decode } from "./sql/VoiceRow.ts"
@@ -42,7 +43,8 @@ export class VoiceLibrary extends Context.Service<VoiceLibrary, {
 
       const read = Effect.fnUntraced(
         function*(caller: AuthUser, id: VoiceId, act: VoiceAct, lock: "locked" | "unlocked") {
-          const [row] = yield* sql`SELECT ${sql.literal(columns("voices"))} FROM voices WHERE voice_id = ${id}
+          const [row] = yield* sql`SELECT ${sql.literal(columns("voices"))} FROM voices
+            WHERE voice_id = ${id} AND ${sql.literal(isThere)}
             ${lock === "locked" ? forUpdate(sql) : sql.literal("")}`
           const voice = row === undefined ? undefined : yield* decode(row)
           const refused = refusal(act, voice ?? nobodys, caller)

@@ -7,14 +7,17 @@
  */
 import { Cache, Context, Effect, Exit, Layer } from "effect"
 import { SqlClient } from "effect/sql"
+import { erasureUnderWay } from "../domain/Erasure.ts"
 import { InvalidRequest, VoiceNotFound, VoiceNotReady } from "../domain/Failure.ts"
 import type { StorageUnavailable } from "../domain/Failure.ts"
 import type { VoiceId } from "../domain/Ids.ts"
 import type { Licence } from "../domain/Licence.ts"
-import { notReady } from "../domain/Voice.ts"
+import { isVisibleTo, notReady } from "../domain/Voice.ts"
 import type { Voice } from "../domain/Voice.ts"
 import { orUnavailable } from "./Database.ts"
 import { onSignal, Signals } from "./Signals.ts"
+import { isThere } from "./sql/ErasedVoice.ts"
+import { decodeVoiceSubject, pendingErasure } from "./sql/ErasureRow.ts"
 import { decodeJoined } from "./sql/LicenceRow.ts"
 import { syncPresets } from "./sql/PresetSync.ts"
 import type { PresetListing } from "./sql/PresetSync.ts"
@@ -42,6 +45,11 @@ export interface VoicePage {
 export class VoiceRepo extends Context.Service<VoiceRepo, {
   /** Absent and invisible cannot be told apart. */
   readonly find: (caller: VoiceCaller, id: VoiceId) => Effect.Effect<Voice, VoiceNotFound | StorageUnavailable>
+  /** As {@link find}, but who could see a voice that is being erased is told that it is. Both are one path to others. */
+  readonly toSpeak: (
+    caller: VoiceCaller,
+    id: VoiceId
+  ) => Effect.Effect<Voice, VoiceNotFound | VoiceNotReady | StorageUnavailable>
   /** One query a page; by rank of the search, then by id. `limit`: 1 to 200. */
   readonly list: (
     caller: VoiceCaller,
@@ -95,11 +103,19 @@ export class VoiceRepo extends Context.Service<VoiceRepo, {
       const invalidateAll = (voiceIds: ReadonlyArray<VoiceId>) =>
         voiceIds.length === 0 ? Effect.void : Effect.andThen(forgetAll(voiceIds), tellOthers({ voiceIds }))
 
+      const erasing = Effect.fn("VoiceRepo.erasing")(function*(caller: VoiceCaller, id: VoiceId) {
+        const [row] = yield* orUnavailable(pendingErasure(sql, id))
+        const subject = row === undefined ? undefined : yield* decodeVoiceSubject(row)
+        return subject !== undefined && isVisibleTo(subject, caller)
+          ? new VoiceNotReady({ reason: erasureUnderWay })
+          : new VoiceNotFound()
+      })
+
       const unready = Effect.fn("VoiceRepo.notReady")(function*(ids: ReadonlyArray<VoiceId>) {
         const known = new Map<VoiceId, Voice>()
         for (let i = 0; i < ids.length; i += idsMax) {
           const rows = yield* orUnavailable(sql`SELECT ${sql.literal(columns("voices"))} FROM voices
-            WHERE ${sql.in("voice_id", ids.slice(i, i + idsMax))}`)
+            WHERE ${sql.in("voice_id", ids.slice(i, i + idsMax))} AND ${sql.literal(isThere)}`)
           for (const voice of yield* Effect.forEach(rows, decode)) known.set(voice.voiceId, voice)
         }
         return ids.flatMap((id) => {
@@ -140,6 +156,12 @@ export class VoiceRepo extends Context.Service<VoiceRepo, {
 
       return VoiceRepo.of({
         find: (caller, id) => recall(remembered, keyOf(id, caller)),
+        toSpeak: (caller, id) =>
+          Effect.catchTag(
+            recall(remembered, keyOf(id, caller)),
+            "VoiceNotFound",
+            () => Effect.flatMap(erasing(caller, id), Effect.fail)
+          ),
         list,
         syncPresets: (presets) =>
           syncPresets(presets).pipe(

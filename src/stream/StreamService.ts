@@ -285,7 +285,7 @@ const make = Effect.fnUntraced(function*(options: StreamOptions, drainMs: number
   ))
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
-      for (const { session } of [...entries.values()]) session.abandon()
+      for (const { session } of entries.values()) session.abandon()
       return Fiber.awaitAll([...ending])
     })
   )
@@ -294,7 +294,7 @@ const make = Effect.fnUntraced(function*(options: StreamOptions, drainMs: number
     open,
     drain: Effect.map(Clock.currentTimeMillis, (now) => {
       draining = true
-      for (const { session } of [...entries.values()]) session.drain(now, now + drainMs)
+      for (const { session } of entries.values()) session.drain(now, now + drainMs)
     }),
     sessions: () => entries.size
   })

@@ -23,6 +23,7 @@ const contract: ReadonlyArray<readonly [Failure.Failure, string, number, boolean
     false
   ],
   [new Failure.AudioUndecodable({ field: "reference", reason: "is text" }), "SCAISPEAK_AUDIO_UNDECODABLE", 422, false],
+  [new Failure.ErasureNotFound(), "SCAISPEAK_ERASURE_NOT_FOUND", 404, false],
   [new Failure.SynthesisNotFound(), "SCAISPEAK_SYNTHESIS_NOT_FOUND", 404, false],
   [new Failure.SessionNotFound(), "SCAISPEAK_SESSION_NOT_FOUND", 404, false],
   [new Failure.SessionTimeout({ waitedMs: 1 }), "SCAISPEAK_SESSION_TIMEOUT", 408, true],

@@ -34,6 +34,7 @@ const consented = Effect.fnUntraced(function*(server: Server, script: string, fi
       statedPurpose: "audiobooks",
       audioKey: "consent.wav",
       audioSha256: "0".repeat(64),
+      alignment: null,
       granted: { userId, requestId: "req_1", ip: null, userAgent: null }
     })
     const made = voice({

@@ -8,6 +8,7 @@ import * as Housekeeping from "../../src/jobs/Housekeeping.ts"
 import { Database } from "../../src/services/Database.ts"
 import { Idempotency } from "../../src/services/Idempotency.ts"
 import { PendingBlobs } from "../../src/services/PendingBlobs.ts"
+import { Recordings } from "../../src/services/Recordings.ts"
 
 it.effect("housekeeping sweeps at the start and every hour, and survives a store that is away", () =>
   Effect.gen(function*() {
@@ -26,9 +27,13 @@ it.effect("housekeeping sweeps at the start and every hour, and survives a store
     const pending = Layer.mock(PendingBlobs, {
       sweep: (now) => Effect.as(Ref.update(cleared, (all) => [...all, now]), 0)
     })
+    const expired = yield* Ref.make<ReadonlyArray<number>>([])
+    const recordings = Layer.mock(Recordings, {
+      sweep: (now) => Effect.as(Ref.update(expired, (all) => [...all, now]), 0)
+    })
     yield* Layer.build(
       Housekeeping.layer.pipe(
-        Layer.provide([idempotency, pending]),
+        Layer.provide([idempotency, pending, recordings]),
         Layer.provide(Database.layer(Redacted.make("sqlite::memory:")))
       )
     )
@@ -36,4 +41,5 @@ it.effect("housekeeping sweeps at the start and every hour, and survives a store
     for (let i = 0; i < 3; i++) yield* TestClock.adjust("1 hour")
     assert.deepEqual(yield* Ref.get(sweeps), [0, hour, 2 * hour, 3 * hour])
     assert.deepEqual(yield* Ref.get(cleared), [0, 2 * hour, 3 * hour])
+    assert.deepEqual(yield* Ref.get(expired), [0, 2 * hour, 3 * hour])
   }))

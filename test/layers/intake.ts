@@ -8,6 +8,7 @@ import { AudioDecoder } from "../../src/services/AudioDecoder.ts"
 import { ClipFiles } from "../../src/services/ClipFiles.ts"
 import { ClipIntake } from "../../src/services/ClipIntake.ts"
 import { ClipNormaliser } from "../../src/services/ClipNormaliser.ts"
+import { ConsentAlignment } from "../../src/services/ConsentAlignment.ts"
 import * as FilesystemObjects from "../../src/services/ObjectStore/Filesystem.ts"
 import { PendingBlobs } from "../../src/services/PendingBlobs.ts"
 import { Preflight } from "../../src/services/Preflight.ts"
@@ -21,6 +22,7 @@ const { preflight } = Result.getOrThrow(decode({}))
 
 export const clips = ClipIntake.layer.pipe(
   Layer.provide(AudioDecoder.layer({ ffmpeg: "ffmpeg" })),
+  Layer.provide(ConsentAlignment.layerOff),
   Layer.provide(Preflight.layer({ limits: preflight, vadModel: undefined })),
   Layer.provideMerge(ClipNormaliser.layer)
 )

@@ -16,9 +16,14 @@ export interface Oidc extends Guarded {
   }) => Promise<string>
   /** A token with this payload, whatever it says, signed with the provider's own key. */
   readonly sign: (payload: Record<string, unknown>) => Promise<string>
+  /** How many tokens were exchanged since the start. */
+  readonly exchanges: () => Promise<number>
   /** Signs with new keys from now on; the old ones stay published unless they are withdrawn. */
   readonly rotate: (options?: { readonly withdraw?: boolean }) => Promise<void>
 }
+
+/** The one client, which may also exchange tokens. */
+export const client = { id: "scaispeak-test", secret: "not-a-secret-at-all" }
 
 export const audience = "urn:scaispeak"
 
@@ -42,7 +47,7 @@ export const startOidc = async (): Promise<Oidc> => {
   const post = async (path: string, form: Record<string, string>): Promise<string> => {
     const response = await fetch(`${issuer}${path}`, {
       method: "POST",
-      headers: { authorization: `Basic ${btoa("scaispeak-test:not-a-secret-at-all")}` },
+      headers: { authorization: `Basic ${btoa(`${client.id}:${client.secret}`)}` },
       body: new URLSearchParams(form)
     })
     const text = await response.text()
@@ -64,6 +69,7 @@ export const startOidc = async (): Promise<Oidc> => {
       return (JSON.parse(answer) as { access_token: string }).access_token
     },
     sign: (payload) => post("/test/sign", { payload: JSON.stringify(payload) }),
+    exchanges: async () => Number(await post("/test/exchanges", {})),
     rotate: async ({ withdraw = false } = {}) => {
       await post(`/test/rotate?withdraw=${withdraw}`, {})
     }

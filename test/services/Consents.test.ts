@@ -42,6 +42,7 @@ const consented = Effect.fnUntraced(function*(owner: AuthUser, fields: Partial<V
       statedPurpose: "audiobooks",
       audioKey: `scaispeak/voices/${voiceId}/consent.wav`,
       audioSha256: hex("audio"),
+      alignment: null,
       granted: { userId: owner.userId, requestId: "req_1", ip: "192.0.2.1", userAgent: "curl/8" }
     })
     const { tenantId, userId: ownerUserId } = owner
@@ -137,6 +138,7 @@ for (const db of sqlLayers) {
           textSha256: hex(text),
           audioKey: `scaispeak/voices/${voiceId}/consent.wav`,
           audioSha256: hex("audio"),
+          alignment: null,
           granted: { userId: "ada", requestId: "req_1", ip: "192.0.2.1", userAgent: "curl/8" }
         })
         assert.equal(yield* consents.find(TenantId.make("other"), consentId), undefined)

@@ -63,7 +63,7 @@ const once = (request: IdempotentRequest, text: string) =>
   Effect.scoped(Effect.gen(function*() {
     const begun = yield* begin(request)
     if (begun._tag === "Replay") return `again: ${Buffer.from(begun.reply.body)}`
-    yield* begun.save(replyOf(text))
+    yield* begun.save(replyOf(text), null)
     return text
   }))
 
@@ -132,7 +132,7 @@ for (const [name, stores] of Object.entries({ "SQLite and a folder": embedded, "
           assert.equal(yield* conflict(other), "other body")
           assert.equal(yield* conflict(request), "in progress")
           assert.ok(begun._tag === "Fresh")
-          yield* begun.save(replyOf("one"))
+          yield* begun.save(replyOf("one"), null)
           assert.equal(yield* conflict(other), "other body")
         }))
         assert.equal(yield* conflict(other), "other body")
@@ -212,7 +212,7 @@ for (const [name, stores] of Object.entries({ "SQLite and a folder": embedded, "
             assert.equal(yield* conflict(request), "in progress")
           }
           assert.ok(begun._tag === "Fresh")
-          yield* begun.save(replyOf("one"))
+          yield* begun.save(replyOf("one"), null)
         }))
         assert.equal(yield* once(request, "two"), "again: one")
       }))
@@ -238,10 +238,10 @@ for (const [name, stores] of Object.entries({ "SQLite and a folder": embedded, "
         assert.deepEqual(more, [])
         assert.ok(dead._tag === "Fresh" && heir?.value._tag === "Fresh")
         // Risen, the dead claim can neither answer nor withdraw.
-        yield* dead.save(replyOf("too late"))
+        yield* dead.save(replyOf("too late"), null)
         assert.equal(yield* bodies, before)
         assert.equal(yield* conflict(other), "in progress")
-        yield* heir.value.save(replyOf("heir"))
+        yield* heir.value.save(replyOf("heir"), null)
         assert.equal(yield* once(other, "two"), "again: heir")
         assert.equal(yield* bodies, before + 1)
       }))

@@ -18,7 +18,9 @@ const names = [
   "0007_consents",
   "0008_licences",
   "0009_voice_pages",
-  "0010_intake"
+  "0010_intake",
+  "0011_erasure",
+  "0012_recordings"
 ]
 
 const recorded = Effect.gen(function*() {

@@ -49,6 +49,7 @@ const clips = ReferenceCache.of({
   get: () => Effect.succeed(clip),
   prefetch: () => Effect.void,
   drop: () => Effect.void,
+  held: () => [],
   stats: () => ({
     memoryHits: 0,
     diskHits: 0,

@@ -214,10 +214,13 @@ describe("StreamService", () => {
         const client = yield* open(context, "forever", {}, { resumable: false, reads: false })
         const before = node.written()
         yield* client.send({ type: "text", delta: "Anything." }, { type: "flush" })
-        yield* Effect.sleep(500)
-        const written = node.written()
-        yield* Effect.sleep(200)
-        assert.equal(node.written(), written)
+        yield* until(Effect.sync(node.written), (bytes) => bytes - before > 960_000)
+        let written = node.written()
+        yield* until(Effect.delay(Effect.sync(node.written), 300), (bytes) => {
+          const stands = bytes === written
+          written = bytes
+          return stands
+        })
         // 30 s at 16 kHz are 960 000 bytes; the rest is what lies between here and the node.
         assert.ok(written - before < 960_000 + 2_500_000, String(written - before))
         // And on, once it does.

@@ -1,10 +1,13 @@
 /** The authenticated caller of an endpoint, and what the endpoint asks of it. */
 import { Context } from "effect"
+import type { Redacted } from "effect"
 import { HttpApiMiddleware, HttpApiSecurity } from "effect/http-api"
 import type { AuthUser, Permission } from "../../domain/Permission.ts"
 
 export class Caller extends Context.Service<Caller, {
   readonly user: AuthUser
+  /** What it called with: to be exchanged, never kept. */
+  readonly token: Redacted.Redacted
   /** What the call is about; the handler names it for the audit row. */
   resourceId: string | null
 }>()("scaispeak/http/Caller") {}

@@ -1,7 +1,6 @@
 /** The voices that are everybody's, as super admins keep them. */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
-import { VoiceId } from "../../domain/Ids.ts"
 import { CharacterCap, LicenceType, Licensor } from "../../domain/Licence.ts"
 import { Requires } from "./Caller.ts"
 import { Created } from "./Intake.ts"
@@ -45,15 +44,6 @@ export class GlobalVoices extends HttpApiGroup.make("globalVoices").add(
     error: failures("SCAISPEAK_VOICE_NOT_FOUND", "SCAISPEAK_LICENSE_DOCUMENT_NOT_FOUND")
   }).annotate(Requires, "scaispeak:admin").annotateMerge(OpenApi.annotations({
     summary: "Get the signed licence of a global voice",
-    description: "The file as it came, of a withdrawn voice too. One `Range` of bytes is honoured. Super admins only."
-  })),
-  HttpApiEndpoint.delete("withdrawGlobalVoice", "/admin/voices/global/:voice_id", {
-    params: { voice_id: Schema.String },
-    success: Ok(Schema.Struct({ voice_id: VoiceId, withdrawn: Schema.Literal(true) })),
-    error: failures("SCAISPEAK_VOICE_NOT_FOUND")
-  }).annotate(Requires, "scaispeak:admin").annotateMerge(OpenApi.annotations({
-    summary: "Withdraw a global voice",
-    description:
-      "Takes the voice out of the library for everybody and for good, its recordings too; running calls finish. Its licence stays on record. Repeating it changes nothing. Super admins only."
+    description: "The file as it came. One `Range` of bytes is honoured. Super admins only."
   }))
 ) {}

@@ -30,7 +30,9 @@ export class Intake extends HttpApiGroup.make("intake").add(
     description:
       "Exactly one of two modes a request. Clone: `reference`, a recording of the voice; `consent`, one of the speaker "
       + "agreeing; `consent_user_full_name`, `consent_stated_purpose` and `consent_text`. Design: `voice_design_prompt` and "
-      + `no recording. The voice is the caller's own and ready at once. Recordings: ${formats}.`
+      + "no recording. A recording may also lie in ScaiDrive or behind a link (`…_scaidrive_json`), or have been made "
+      + "live at `WS /voices/record` (`…_recording_id`). "
+      + `The voice is the caller's own and ready at once. Recordings: ${formats}.`
   })),
   HttpApiEndpoint.post("preflight", "/voices/preflight", {
     payload: Schema.Struct({ reference: Multipart.SingleFileSchema }).pipe(HttpApiSchema.asMultipartStream()),

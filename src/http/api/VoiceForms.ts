@@ -1,5 +1,7 @@
 /** The forms that voices are made from. Every field is text; lists are JSON in it. */
 import { Schema } from "effect"
+import { DriveReference } from "../../domain/DriveReference.ts"
+import { RecordingId } from "../../domain/Ids.ts"
 import { CharacterCap, LicenceType, Licensor } from "../../domain/Licence.ts"
 import { Gender, Language } from "../../domain/Voice.ts"
 import {
@@ -31,7 +33,11 @@ export const CloneForm = Schema.Struct({
   consent_user_full_name: FullName,
   consent_stated_purpose: StatedPurpose,
   consent_text: ConsentText,
-  reference_text: Schema.optionalKey(ReferenceText)
+  reference_text: Schema.optionalKey(ReferenceText),
+  reference_scaidrive_json: Schema.optionalKey(Schema.fromJsonString(DriveReference)),
+  consent_scaidrive_json: Schema.optionalKey(Schema.fromJsonString(DriveReference)),
+  reference_recording_id: Schema.optionalKey(RecordingId),
+  consent_recording_id: Schema.optionalKey(RecordingId)
 })
 
 export const DesignForm = Schema.Struct({ ...metadata, voice_design_prompt: DesignPrompt })
@@ -68,12 +74,18 @@ export const metadataOf = (form: Schema.Struct.Type<typeof metadata>): VoiceMeta
 const file = (description: string) => Schema.optionalKey(Schema.String.annotate({ format: "binary", description }))
 const only = (description: string) => Schema.optionalKey(Schema.String.annotate({ description }))
 
+const driveForms = `{"file_id"}, {"mcp_uri"} or {"share_url"}`
+
 /** What may be in the form of `POST /voices`, for its description. */
 export const NewVoice = Schema.Struct({
   ...metadata,
   reference: file("Clone: a recording of the voice; sound of any supported format, told by content."),
   reference_text: only("Clone: what is said in `reference`."),
   consent: file("Clone: a recording of the speaker, who agrees."),
+  reference_scaidrive_json: only(`In place of reference: JSON, ${driveForms}.`),
+  consent_scaidrive_json: only("In place of consent: the same."),
+  reference_recording_id: only("In place of reference: what WS /voices/record answered."),
+  consent_recording_id: only("In place of consent: the same."),
   consent_user_full_name: only("Clone: who agrees."),
   consent_stated_purpose: only("Clone: what the voice is for."),
   consent_text: only("Clone: what is agreed to, word for word."),

@@ -106,13 +106,7 @@ export const layer = HttpApiBuilder.group(
         },
         Effect.catchTag("ObjectNotFound", () => new LicenceDocumentNotFound()),
         Envelope.answerFailures
-      ),
-
-      withdrawGlobalVoice: Effect.fnUntraced(function*({ params }) {
-        const id = yield* ofSuperAdmin(params.voice_id)
-        yield* globals.withdraw(id)
-        return yield* Envelope.ok({ voice_id: id, withdrawn: true as const })
-      }, Envelope.answerFailures)
+      )
     })
   })
 )

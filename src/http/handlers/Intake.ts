@@ -4,11 +4,12 @@ import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { InvalidRequest, VoiceNotFound } from "../../domain/Failure.ts"
 import { VoiceId } from "../../domain/Ids.ts"
-import type { AuthUser } from "../../domain/Permission.ts"
 import type { Voice } from "../../domain/Voice.ts"
 import { ClipIntake } from "../../services/ClipIntake.ts"
+import { ClipSources } from "../../services/ClipSources.ts"
 import { Idempotency } from "../../services/Idempotency.ts"
 import type { Reply } from "../../services/Idempotency.ts"
+import type { TokenBearer } from "../../services/TokenExchange.ts"
 import { VoiceIntake } from "../../services/VoiceIntake.ts"
 import { VoiceRepo } from "../../services/VoiceRepo.ts"
 import { Api } from "../Api.ts"
@@ -30,14 +31,16 @@ export const layer = HttpApiBuilder.group(
     const uploads = yield* Uploads
     const clips = yield* ClipIntake
     const intake = yield* VoiceIntake
+    const sources = yield* ClipSources
     const voices = yield* VoiceRepo
     const idempotency = yield* Idempotency
 
-    const make = Effect.fnUntraced(function*(caller: AuthUser, request: NewVoiceRequest) {
-      return request.mode === "design"
-        ? yield* intake.design(caller, request.given)
-        : yield* intake.clone(caller, yield* currentOrigin, request.given, request.clips)
-    })
+    const make = Effect.fnUntraced(function*(caller: TokenBearer, request: NewVoiceRequest) {
+      if (request.mode === "design") return yield* intake.design(caller.user, request.given)
+      const reference = yield* sources.open(caller, "reference", request.clips.reference)
+      const consent = yield* sources.open(caller, "consent", request.clips.consent)
+      return yield* intake.clone(caller.user, yield* currentOrigin, request.given, { reference, consent })
+    }, Effect.scoped)
 
     return handlers.handleAll({
       createVoice: Effect.fnUntraced(
@@ -45,6 +48,7 @@ export const layer = HttpApiBuilder.group(
           const caller = yield* Caller
           const received = yield* uploads.receive(payload, expected)
           const request = yield* newVoiceRequest(received)
+          let made: VoiceId | null = null
           return yield* once(idempotency, {
             key: headers["idempotency-key"],
             route: "POST /voices",
@@ -57,10 +61,11 @@ export const layer = HttpApiBuilder.group(
               yield* voices.find(caller.user, id)
             }),
             answer: Effect.gen(function*() {
-              const voice = yield* make(caller.user, request)
-              caller.resourceId = voice.voiceId
+              const voice = yield* make(caller, request)
+              caller.resourceId = made = voice.voiceId
               return yield* created(voice)
-            })
+            }),
+            voiceId: () => made
           })
         },
         Effect.scoped,

@@ -70,7 +70,8 @@ export const layer = HttpApiBuilder.group(
           request: [asJson, request],
           // A voice that was revoked since must not be heard again.
           permit: () => synthesis.permit(caller.user, request.voiceId),
-          answer: speak(caller.user, request, asJson)
+          answer: speak(caller.user, request, asJson),
+          voiceId: () => request.voiceId
         })
       }, Envelope.answerFailures)
     )

@@ -24,10 +24,11 @@ export class SessionAccount {
     if (backend === undefined) return
     const row = this.#rows.get(backend)
     if (row === undefined) {
-      this.#rows.set(backend, {
-        characters,
-        facts: { ...facts, reasons: (facts.reasons ?? []).slice(0, reasonsMax) }
-      })
+      const own: HoldFacts = { ...facts, reasons: (facts.reasons ?? []).slice(0, reasonsMax) }
+      // How a text ended is not how the session does.
+      delete own.outcome
+      delete own.errorCode
+      this.#rows.set(backend, { characters, facts: own })
       return
     }
     const { firstAudioMs = facts.firstAudioMs, ignoredParams = [], reasons = [] } = row.facts
@@ -46,7 +47,7 @@ export class SessionAccount {
 
   /** The first row has the session's own id, so that the id that its calls went out under leads there. */
   rows(sessionsOwn: SynthesisId): ReadonlyArray<Row> {
-    return [...this.#rows.values()].map(({ characters, facts: { errorCode: _, outcome: __, ...facts } }, i) => ({
+    return [...this.#rows.values()].map(({ characters, facts }, i) => ({
       synthesisId: i === 0 ? Effect.succeed(sessionsOwn) : makeId("syn"),
       characters,
       facts

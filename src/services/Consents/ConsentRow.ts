@@ -1,6 +1,7 @@
 /** A consent with its details, as the tables keep them. */
 import type { SqlClient } from "effect/sql"
 import type { Consent, ConsentDetails } from "../../domain/Consent.ts"
+import type { ConsentAlignment } from "../../domain/ConsentAlignment.ts"
 import type { ConsentId, TenantId, UserId, VoiceId } from "../../domain/Ids.ts"
 
 /** Null altogether once erased. */
@@ -12,6 +13,7 @@ export interface DetailsRow {
   readonly text_sha256: string
   readonly audio_key: string
   readonly audio_sha256: string
+  readonly alignment_json: string | null
   readonly granted_by: UserId
   readonly granted_request: string
   readonly granted_ip: string | null
@@ -35,7 +37,7 @@ export type ConsentRow = {
 } & MaybeDetails
 
 export const detailsColumns = "d.salt, d.full_name, d.stated_purpose, d.consent_text, d.text_sha256, d.audio_key, " +
-  "d.audio_sha256, d.granted_by, d.granted_request, d.granted_ip, d.granted_user_agent, d.revoked_by, " +
+  "d.audio_sha256, d.alignment_json, d.granted_by, d.granted_request, d.granted_ip, d.granted_user_agent, d.revoked_by, " +
   "d.revoked_request, d.revoked_ip, d.revoked_user_agent"
 
 export const selectConsent = (sql: SqlClient.SqlClient, tenantId: TenantId, consentId: ConsentId) =>
@@ -51,6 +53,7 @@ export const detailsOf = (row: DetailsRow): ConsentDetails => ({
   textSha256: row.text_sha256,
   audioKey: row.audio_key,
   audioSha256: row.audio_sha256,
+  alignment: row.alignment_json === null ? null : JSON.parse(row.alignment_json) as ConsentAlignment,
   granted: {
     userId: row.granted_by,
     requestId: row.granted_request,

@@ -5,10 +5,11 @@
  */
 import { Clock, Effect, Schema } from "effect"
 import { SqlClient } from "effect/sql"
-import type { SqlError } from "effect/sql"
+import type { SqlError, Statement } from "effect/sql"
 import { randomUUID } from "node:crypto"
+import type { VoiceId } from "../../domain/Ids.ts"
 import { orUnavailable } from "../Database.ts"
-import type { IdempotentRequest, Reply } from "../Idempotency.ts"
+import type { IdempotentRequest, Replies, Reply } from "../Idempotency.ts"
 import { affected } from "../sql/Dialect.ts"
 
 /** How long a claim holds without being renewed. */
@@ -67,6 +68,7 @@ const running = ({ objectKey }: Claim, bodySha256: string, now: number) => ({
   status: null,
   headers: null,
   object_key: objectKey,
+  voice_id: null,
   created_at: now,
   expires_at: now + keptMillis
 })
@@ -111,9 +113,20 @@ export const make = Effect.gen(function*() {
   }, orUnavailable)
 
   /** Turns the claim into a reply; false when the claim was lost. */
-  const close = Effect.fnUntraced(function*(claim: Claim, { headers, status }: Omit<Reply, "body">) {
+  const close = Effect.fnUntraced(function*(
+    claim: Claim,
+    { headers, status }: Omit<Reply, "body">,
+    voiceId: VoiceId | null
+  ) {
     const expires = (yield* Clock.currentTimeMillis) + keptMillis
-    const columns = { state: "done", locked_until: null, status, headers: encodeHeaders(headers), expires_at: expires }
+    const columns = {
+      state: "done",
+      locked_until: null,
+      status,
+      headers: encodeHeaders(headers),
+      expires_at: expires,
+      voice_id: voiceId
+    }
     const found = yield* affected(sql`
       UPDATE idempotency_keys SET ${sql.update(columns)} WHERE ${is(claim)} AND state = 'running'`)
     return found === 1
@@ -129,16 +142,31 @@ export const make = Effect.gen(function*() {
   const remove = (claim: Claim) =>
     orUnavailable(retryingDeadlocks(sql`DELETE FROM idempotency_keys WHERE ${is(claim)}`))
 
-  /** Some of the rows that have run out for good: nobody may get their reply, and nobody is at work on it. */
-  const expired = Effect.fnUntraced(function*(nowMillis: number) {
+  const someWhere = Effect.fnUntraced(function*(which: Statement.Fragment) {
     const rows = yield* sql<Name & { readonly objectKey: string }>`
       SELECT tenant_id AS ${sql("tenantId")}, user_id AS ${sql("userId")}, route, idem_key AS ${sql("key")},
         object_key AS ${sql("objectKey")}
-      FROM idempotency_keys
-      WHERE expires_at <= ${nowMillis} AND COALESCE(locked_until, 0) <= ${nowMillis}
-      LIMIT ${sql.literal(String(sweepRows))}`
+      FROM idempotency_keys WHERE ${which} LIMIT ${sql.literal(String(sweepRows))}`
     return rows.map(({ objectKey, ...name }): Claim => ({ name, objectKey }))
   }, orUnavailable)
 
-  return { open, takeOver, renew, close, withdraw, remove, expired }
+  /** Some of the rows that have run out for good: nobody may get their reply, and nobody is at work on it. */
+  const expired = (nowMillis: number) =>
+    someWhere(sql`expires_at <= ${nowMillis} AND COALESCE(locked_until, 0) <= ${nowMillis}`)
+
+  const answered = (replies: Replies) =>
+    "voiceId" in replies
+      ? sql`voice_id = ${replies.voiceId}`
+      : sql`tenant_id = ${replies.tenantId} AND user_id = ${replies.userId}`
+
+  /** Some of these replies, and of the claims that a user has on keys. */
+  const some = (replies: Replies) => someWhere(answered(replies))
+
+  const count = (replies: Replies) =>
+    orUnavailable(Effect.map(
+      sql<{ readonly n: number }>`SELECT COUNT(*) AS n FROM idempotency_keys WHERE ${answered(replies)}`,
+      ([row]) => Number(row!.n)
+    ))
+
+  return { open, takeOver, renew, close, withdraw, remove, expired, some, count }
 })

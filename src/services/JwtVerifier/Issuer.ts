@@ -17,6 +17,8 @@ export interface Discovered {
   /** The issuer's own spelling of its name, which `iss` has to match. */
   readonly name: string
   readonly keys: RemoteJWKSet
+  /** Where tokens are exchanged; undefined when the issuer does not say, or says an unsafe address. */
+  readonly tokenEndpoint: string | undefined
 }
 
 export class Issuer {
@@ -44,12 +46,13 @@ export class Issuer {
     try {
       const response = await fetch(address, { redirect: "error", signal: AbortSignal.timeout(requestMillisMax) })
       if (response.status !== 200) throw new Error(`${address} answered ${response.status}`)
-      const { issuer, jwks_uri } = await response.json() as { issuer?: unknown; jwks_uri?: unknown }
+      const { issuer, jwks_uri, token_endpoint } = await response.json() as Record<string, unknown>
       if (typeof issuer !== "string" || !sameIssuer(issuer, this.#url)) {
         throw new Error(`${address} speaks for another issuer: ${issuer}`)
       }
       const keysUrl = new URL(String(jwks_uri))
-      if (keysUrl.protocol !== "https:" && keysUrl.protocol !== new URL(this.#url).protocol) {
+      const isSafe = ({ protocol }: URL) => protocol === "https:" || protocol === new URL(this.#url).protocol
+      if (!isSafe(keysUrl)) {
         throw new Error(`${address} has its keys at an unsafe address: ${keysUrl}`)
       }
       const keys = createRemoteJWKSet(keysUrl, {
@@ -57,7 +60,8 @@ export class Issuer {
         cooldownDuration: this.#refetchAfterMillis,
         cacheMaxAge: keysMillisMax
       })
-      return { name: issuer, keys }
+      const tokenUrl = URL.canParse(String(token_endpoint)) ? new URL(String(token_endpoint)) : undefined
+      return { name: issuer, keys, tokenEndpoint: tokenUrl && isSafe(tokenUrl) ? tokenUrl.href : undefined }
     } catch (cause) {
       throw new Error(`no discovery document at ${address}`, { cause })
     }

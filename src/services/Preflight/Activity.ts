@@ -12,7 +12,7 @@ export const activityRate = 8000
 /** From one frame to the next. */
 export const hopMillis = 10
 /** Two periods of the deepest voice. */
-const windowMillis = 40
+export const windowMillis = 40
 const f0HzMin = 60
 const f0HzMax = 500
 /** Normalised autocorrelation: Boersma (1993) takes 0.45 for voiced. */
@@ -32,8 +32,16 @@ const hangFrames = 20
 const runFramesMin = 4
 
 /** One entry a frame of {@link hopMillis}: whether it belongs to speech. `samples` at {@link activityRate}. */
-export const findActivity = (samples: Float32Array): Uint8Array => {
-  const { levels, pitches } = analyse(samples)
+export const findActivity = (samples: Float32Array): Uint8Array => activityOf(analyse(samples))
+
+/** What frames look like: levels in dBFS, pitches in Hz (0: none). */
+export interface Frames {
+  readonly levels: Float64Array
+  readonly pitches: Float64Array
+}
+
+/** One entry a frame, as `findActivity` has them. */
+export const activityOf = ({ levels, pitches }: Frames): Uint8Array => {
   const sorted = Float64Array.from(levels).sort()
   const floor = sorted[Math.floor(sorted.length / 10)] ?? 0
   const loud = levels.map((level) => (level > Math.max(floor + loudDb, silentDbfs) ? 1 : 0))
@@ -42,7 +50,8 @@ export const findActivity = (samples: Float32Array): Uint8Array => {
   return near(voiced, hangFrames)
 }
 
-const analyse = (samples: Float32Array) => {
+/** Frames of {@link windowMillis}, one each {@link hopMillis}. */
+export const analyse = (samples: Float32Array): Frames => {
   const hop = (activityRate * hopMillis) / 1000
   const length = (activityRate * windowMillis) / 1000
   const window = hann(length)

@@ -42,7 +42,8 @@ export const measure = (sound: Sound, vadModel: string | undefined): Measured =>
 
 const rounded = (value: number, digits: number) => Number(value.toFixed(digits))
 
-const atRate = (samples: Float32Array, from: number, to: number): Float32Array => {
+/** The whole signal at another rate. */
+export const atRate = (samples: Float32Array, from: number, to: number): Float32Array => {
   if (from === to) return samples
   const resampler = makeResampler(from, to)
   const made = new Float32Array(Math.round((samples.length * to) / from))

@@ -29,6 +29,8 @@ export interface DiskClips {
   readonly write: (recording: string, clip: Clip) => Effect.Effect<void>
   /** Afterwards no file of that recording is there, whoever wrote it. */
   readonly remove: (recording: string) => Effect.Effect<void, StorageUnavailable>
+  /** Recordings that there is a file of, as far as this process knows. */
+  readonly held: () => ReadonlyArray<string>
   readonly entries: () => number
   readonly bytes: () => number
 }
@@ -109,6 +111,7 @@ export const make = Effect.fnUntraced(function*(options: { readonly folder: stri
         catch: (cause) => new StorageUnavailable({ store: "objects", cause })
       }).pipe(Effect.uninterruptible),
 
+    held: () => files.keys(),
     entries: () => files.size,
     bytes: () => files.bytes
   } satisfies DiskClips

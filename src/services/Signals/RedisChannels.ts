@@ -22,6 +22,7 @@ const Message = <S extends Schema.Top>(payload: S) =>
 const codecs = {
   "voices.changed": Message(topics["voices.changed"]),
   "voice.stopped": Message(topics["voice.stopped"]),
+  "clips.erased": Message(topics["clips.erased"]),
   "policy.changed": Message(topics["policy.changed"]),
   "keys.changed": Message(topics["keys.changed"])
 } satisfies Record<Topic, unknown>

@@ -19,11 +19,6 @@ export const voiceFolder = (voiceId: VoiceId): string => `scaispeak/voices/${voi
 /** The folder that an object stands in. */
 export const folderOf = (objectKey: string): string => objectKey.slice(0, objectKey.lastIndexOf("/") + 1)
 
-/** Of what a voice speaks from. */
-export const recordingFolders = (
-  voiceId: VoiceId
-) => [`${voiceFolder(voiceId)}original/`, `${voiceFolder(voiceId)}clips/`]
-
 export const consentKey = (voiceId: VoiceId): string => `${voiceFolder(voiceId)}consent/recording`
 
 /** A normalised clip, and what the voice's row says of it. */

@@ -26,6 +26,7 @@ import type {
 import { missing } from "../../domain/Permission.ts"
 import type { AuthUser, Permission } from "../../domain/Permission.ts"
 import { frameBytesMax } from "../../domain/stream/ClientFrame.ts"
+import { closeCodes } from "../../domain/stream/CloseCode.ts"
 import type { CloseCode } from "../../domain/stream/CloseCode.ts"
 import { CurrentRequestId } from "../../services/CurrentRequestId.ts"
 import { Identity } from "../../services/Identity.ts"
@@ -154,8 +155,8 @@ export const tokenOf = (
  */
 export const endOf = ({ reason }: Socket.SocketError): "left" | "lost" | InvalidRequest | PayloadTooLarge => {
   if (reason._tag === "SocketCloseError") {
-    // 1005: a close frame without a code, what `close()` sends.
-    return reason.code === 1000 || reason.code === 1005 || reason.code >= 4000 ? "left" : "lost"
+    // 1005: a close frame without a code, what `close()` sends. The others are an echo of ours.
+    return reason.code === 1005 || (reason.code in closeCodes && reason.code !== 1012) ? "left" : "lost"
   }
   const error = (reason.cause as { readonly error?: { readonly code?: string } } | undefined)?.error
   if (!error?.code?.startsWith("WS_ERR_")) return "lost"

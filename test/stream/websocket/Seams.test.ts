@@ -180,7 +180,7 @@ const windowLength = 4800
 /** Of speech, and not of its ends. */
 const powerMin = 1e5
 /** Codec delay that is looked for, samples. */
-const delayMax = 960
+const delayMax = 320
 
 const median = (numbers: ReadonlyArray<number>) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!
 

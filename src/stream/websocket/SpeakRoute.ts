@@ -39,13 +39,13 @@ const speak = Effect.gen(function*() {
   Effect.as(HttpServerResponse.empty())
 )
 
-/** `path`: with the mount. */
-export const layer = (path: `/${string}`) =>
+/** `mount`: where the module is. */
+export const layer = (mount: `/${string}`) =>
   HttpRouter.use(Effect.fnUntraced(function*(router) {
     const services = Context.make(StreamService, yield* StreamService).pipe(
       Context.add(Identity, yield* Identity),
       Context.add(Ledger, yield* Ledger),
       Context.add(Sockets, yield* Sockets)
     )
-    yield* router.add("GET", path, Effect.provideContext(speak, services))
+    yield* router.add("GET", `${mount}/stream/speak`, Effect.provideContext(speak, services))
   }))

@@ -140,6 +140,27 @@ layer(TestServer.layer({ SCAISPEAK_TENANT_SESSIONS: "1" }), { excludeTestService
       yield* allFreed
     }))
 
+  it.effect("is interrupted, and speaks again", () =>
+    Effect.gen(function*() {
+      const client = yield* opened("spell")
+      const [first, second] = ["The first sentence is short and simple. ", "Another."]
+      client.say({ type: "text", delta: "The first sentence is sh" }, { type: "text", delta: "ort and simple. " })
+      yield* until(Effect.sync(() => client.heard().length), (bytes) => bytes === spell(first).length)
+      client.say({ type: "interrupt", played_ms: 0 }, { type: "text", delta: second }, { type: "flush", id: "a" })
+      client.say({ type: "close" })
+      yield* until(Effect.sync(() => client.closed), (closed) => closed)
+      assert.deepEqual(client.texts.map(({ type }) => type), [
+        "ready",
+        "segment",
+        "interrupted",
+        "segment",
+        "flush_done",
+        "closed"
+      ])
+      assert.deepEqual(client.heard(), Buffer.concat([first, second].map(spell)))
+      yield* allFreed
+    }))
+
   it.effect("goes on behind the last frame that its client has, byte for byte, wherever the socket was torn", () =>
     Effect.gen(function*() {
       const text =
@@ -207,8 +228,10 @@ layer(TestServer.layer({ SCAISPEAK_TENANT_SESSIONS: "1" }), { excludeTestService
       assert.deepEqual([opus.protocol, opus.extensions, opus.code], ["scaispeak.v1", "", 1000])
       assert.deepEqual(opus.texts[0].output, { codec: "opus", sample_rate: 48000, frame_ms: 20, channels: 1 })
       const ms = spell("Hello there, you.").length / 32
-      const samples = decodePackets(opus.audio).length
-      assert.ok(Math.abs(samples / 48 - ms) <= 40, `${samples / 48} ms of ${ms}`)
+      // 17 characters of 50 ms, 20 ms of silence, and the codec's delay.
+      assert.equal(opus.audio.length, 44)
+      assert.equal(opus.texts.find(({ type }) => type === "closed").stats.audio_ms, 880)
+      assert.equal(decodePackets(opus.audio).length, 44 * 960)
       for (const codec of ["mulaw", "alaw"]) {
         const { audio, texts } = yield* talk({ codec })
         assert.equal(texts[0].output.sample_rate, 8000)

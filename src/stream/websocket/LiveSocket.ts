@@ -7,6 +7,7 @@
 import { WebSocket } from "@effect/platform-node/NodeWS"
 import type { Socket } from "node:net"
 import { RateLimited } from "../../domain/Failure.ts"
+import type { Failure } from "../../domain/Failure.ts"
 import { closeCodeOf } from "../../domain/stream/CloseCode.ts"
 import { controlFramesMax, FrameRate } from "../../domain/stream/FrameRate.ts"
 import { encodeServerFrame, errorFrame } from "../../domain/stream/ServerFrame.ts"
@@ -83,10 +84,16 @@ export class LiveSocket extends Handed {
     return heard
   }
 
-  #pinged(): void {
-    if (!this.#pings.isOver(performance.now()) || this.readyState !== WebSocket.OPEN) return
-    const failure = new RateLimited({ limit: controlFramesMax, retryAfter: 1 })
-    this.send(JSON.stringify(encodeServerFrame(errorFrame(failure))))
+  /** Says why, and closes. */
+  refuse(failure: Failure): void {
+    if (this.readyState !== WebSocket.OPEN) return
+    this.send(JSON.stringify(encodeServerFrame(errorFrame(failure))), text)
     this.close(closeCodeOf(failure.code), failure.code)
+  }
+
+  #pinged(): void {
+    if (this.#pings.isOver(performance.now())) {
+      this.refuse(new RateLimited({ limit: controlFramesMax, retryAfter: 1 }))
+    }
   }
 }

@@ -6,7 +6,7 @@
  */
 import { Context, Effect, Layer, Metric, Schedule } from "effect"
 import type { Scope } from "effect"
-import { ConcurrencyLimited } from "../../domain/Failure.ts"
+import { ConcurrencyLimited, ShuttingDown } from "../../domain/Failure.ts"
 import type { TenantId } from "../../domain/Ids.ts"
 import type { LiveSocket } from "./LiveSocket.ts"
 
@@ -60,7 +60,7 @@ export class Sockets extends Context.Service<Sockets, {
             socket.once("close", () => open.delete(socket))
           },
           leave: Effect.sync(() => {
-            for (const socket of open) if (socket.isWaiting) socket.close(1012, "SCAISPEAK_SHUTTING_DOWN")
+            for (const socket of open) if (socket.isWaiting) socket.refuse(new ShuttingDown())
           }),
           count: () => open.size
         })

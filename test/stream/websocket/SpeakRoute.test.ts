@@ -253,7 +253,7 @@ layer(TestServer.layer({ SCAISPEAK_TENANT_SESSIONS: "1" }), { excludeTestService
       yield* Context.get(context, StreamService).drain
       yield* Context.get(context, Sockets).leave
       yield* until(Effect.sync(() => waiting.closed && speaking.closed), (closed) => closed)
-      assert.deepEqual([waiting.code, waiting.reason], [1012, "SCAISPEAK_SHUTTING_DOWN"])
+      assert.deepEqual([waiting.code, waiting.texts.at(-1).code], [1012, "SCAISPEAK_SHUTTING_DOWN"])
       assert.deepEqual([speaking.code, speaking.reason], [1012, "SCAISPEAK_SHUTTING_DOWN"])
       assert.deepEqual(speaking.heard(), spell(text))
       assert.equal(speaking.texts.at(-1).code, "SCAISPEAK_SHUTTING_DOWN")

@@ -89,6 +89,6 @@ await Effect.runPromise(
       const { system, user } = process.cpuUsage()
       console.log(JSON.stringify({ cpuMs: (system + user) / 1000, rssMb: process.memoryUsage().rss / 2 ** 20 }))
     }).on("close", () => process.exit())
-    yield* Effect.never
+    return yield* Effect.never
   })).pipe(Effect.provide(Service))
 )

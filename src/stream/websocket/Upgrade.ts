@@ -14,7 +14,7 @@ import { Effect, Exit, Redacted } from "effect"
 import type { Scope } from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import { HttpServerRequest } from "effect/http"
-import { Socket } from "effect/socket"
+import type { Socket } from "effect/socket"
 import { InvalidRequest, PayloadTooLarge } from "../../domain/Failure.ts"
 import type {
   ConcurrencyLimited,

@@ -11,7 +11,7 @@ import { allFreed, connected, opened, openFrame } from "./Session.ts"
 
 const fibers = Effect.map(
   Metric.snapshot,
-  (all) => (all.find(({ id }) => id === "child_fibers_active")?.state as { readonly value: number }).value
+  (all) => (all.find(({ id }) => id === "child_fibers_active")!.state as { readonly value: number }).value
 )
 
 /** What the server holds after it and before it is the same. */

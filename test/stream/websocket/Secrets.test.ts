@@ -77,6 +77,6 @@ layer(Server, { excludeTestServices: true })("a token", (it) => {
       assert.ok(told.includes("REDACTED"))
       const sessions = spans.filter(({ name }) => name === "stream.speak")
       assert.deepEqual(sessions.map(({ attributes }) => attributes["request_id"]), ["way-0", "way-1", "way-2"])
-      assert.ok(sessions.every(({ attributes }) => /^ses_/u.test(String(attributes["session"]))))
+      assert.ok(sessions.every(({ attributes }) => String(attributes["session"]).startsWith("ses_")))
     }))
 })

@@ -49,15 +49,19 @@ export const said = (socket: WebSocket, open: object, text: string) =>
       const texts: Array<any> = []
       const audio: Array<Uint8Array> = []
       socket.binaryType = "arraybuffer"
-      socket.onopen = () => {
+      socket.addEventListener("open", () => {
         for (const frame of [{ type: "open", ...open }, { type: "text", delta: text }, { type: "close" }]) {
           socket.send(JSON.stringify(frame))
         }
-      }
-      socket.onmessage = ({ data }) =>
-        typeof data === "string" ? texts.push(JSON.parse(data)) : audio.push(new Uint8Array(data))
-      socket.onclose = ({ code }) =>
-        resolve({ texts, audio, code, protocol: socket.protocol, extensions: socket.extensions })
-      socket.onerror = reject
+      })
+      socket.addEventListener(
+        "message",
+        ({ data }) => typeof data === "string" ? texts.push(JSON.parse(data)) : audio.push(new Uint8Array(data))
+      )
+      socket.addEventListener(
+        "close",
+        ({ code }) => resolve({ texts, audio, code, protocol: socket.protocol, extensions: socket.extensions })
+      )
+      socket.addEventListener("error", reject)
     }
   )

@@ -122,10 +122,12 @@ export const layer = ({ callbacks: { concurrency, timeoutMs }, mount }: Callback
           waits = false
           return waiting.release(1)
         })
-        return Effect.acquireUseRelease(
-          waiting.take(1),
-          () => queue.take("callbacks", (jobId, attempts) => Effect.andThen(letOthers, handle(jobId, attempts))),
-          () => letOthers
+        const taken = queue.take(
+          "callbacks",
+          (jobId, attempts) => Effect.andThen(letOthers, handle(jobId, attempts))
+        )
+        return Effect.uninterruptibleMask((restore) =>
+          Effect.andThen(restore(waiting.take(1)), Effect.ensuring(restore(taken), letOthers))
         )
       })
       const serve = next.pipe(

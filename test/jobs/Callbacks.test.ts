@@ -79,7 +79,7 @@ const secretText = "What is spoken here is nobody else's business."
 const timeoutMs = 300
 
 /** A job of a tenant that names a path at the receiver, or a whole address. */
-const take = Effect.fnUntraced(function*(where: string, tenant = "acme") {
+const take = Effect.fnUntraced(function*(where: string | undefined, tenant = "acme") {
   const { receiver } = yield* World
   const jobs = yield* JobRepo
   const { jobId } = yield* jobs.enqueue({
@@ -92,7 +92,7 @@ const take = Effect.fnUntraced(function*(where: string, tenant = "acme") {
       backendPreference: "any",
       forceAsync: true,
       timestamps: "none",
-      callbackUrl: where.startsWith("/") ? receiver.url + where : where
+      ...(where === undefined ? {} : { callbackUrl: where.startsWith("/") ? receiver.url + where : where })
     },
     synthesisId: yield* makeId("syn"),
     licenceId: null
@@ -242,6 +242,9 @@ for (const db of sqlLayers) {
         yield* sql`UPDATE synth_jobs SET purge_at = 5 WHERE job_id = ${late}`
         assert.equal(yield* expiry.sweep(6), 1)
         assert.ok(expiresAt > 6)
+        const nobody = yield* take(undefined)
+        yield* complete(nobody)
+        assert.equal(yield* callbackOf(nobody), null)
         assert.deepEqual((yield* waiting).toSorted(), [failed, canceled, late].toSorted())
         const { stop } = yield* process()
         for (const jobId of [failed, canceled, late]) yield* attempted(jobId, 1)

@@ -68,6 +68,7 @@ import { Webhooks } from "./services/Webhooks.ts"
 import { GrpcServer } from "./stream/GrpcServer.ts"
 import * as Recorder from "./stream/Recorder.ts"
 import { StreamService } from "./stream/StreamService.ts"
+import { Sockets } from "./stream/websocket/Sockets.ts"
 import * as SpeakRoute from "./stream/websocket/SpeakRoute.ts"
 import { serverOptions } from "./stream/websocket/Upgrade.ts"
 
@@ -204,7 +205,9 @@ export const foundation = (settings: Settings) => {
 
 /** Live sessions hold their connections for as long as they like: they are asked to come to an end before the surfaces wait. */
 const Leave = Layer.effectDiscard(
-  Effect.flatMap(StreamService, ({ drain }) => Effect.addFinalizer(() => drain))
+  Effect.all([StreamService, Sockets]).pipe(
+    Effect.flatMap(([{ drain }, { leave }]) => Effect.addFinalizer(() => Effect.andThen(drain, leave)))
+  )
 )
 
 export const layer = (settings: Settings) => {
@@ -217,7 +220,7 @@ export const layer = (settings: Settings) => {
   }
   return Leave.pipe(
     Layer.provideMerge(Layer.merge(Http.layer(settings, Beside), GrpcServer.layer(settings))),
-    Layer.provideMerge(StreamService.layer(settings)),
+    Layer.provideMerge(Layer.merge(StreamService.layer(settings), Sockets.layer(settings))),
     Layer.provide(Readiness.layer({ engine: settings.engine })),
     Layer.provide(Uploads.layer(settings.upload)),
     Layer.provideMerge(foundation(settings))

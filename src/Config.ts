@@ -174,6 +174,11 @@ const complete = (env: Decoded) => {
       keepMs: jobs.keepMs,
       retentionMs: jobs.retentionMs
     },
+    callbacks: {
+      concurrency: env.SCAISPEAK_CALLBACKS_CONCURRENCY ?? 8,
+      timeoutMs: env.SCAISPEAK_CALLBACK_TIMEOUT_MS ?? 15_000
+    },
+    secretsKey: env.SCAISPEAK_SECRETS_KEY,
     firstAudioTimeoutMs: env.SCAISPEAK_FIRST_AUDIO_TIMEOUT_MS ?? 15_000,
     chunkTimeoutMs: env.SCAISPEAK_CHUNK_TIMEOUT_MS ?? 15_000,
     breaker: {

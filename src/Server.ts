@@ -6,6 +6,7 @@ import type { Settings } from "./Config.ts"
 import { mount } from "./http/Document.ts"
 import * as Http from "./http/Http.ts"
 import { Uploads } from "./http/Uploads.ts"
+import * as Callbacks from "./jobs/Callbacks.ts"
 import * as Erasures from "./jobs/Erasures.ts"
 import * as Housekeeping from "./jobs/Housekeeping.ts"
 import * as SynthJobs from "./jobs/SynthJobs.ts"
@@ -29,6 +30,7 @@ import { Erasure } from "./services/Erasure.ts"
 import { GlobalVoices } from "./services/GlobalVoices.ts"
 import { Idempotency } from "./services/Idempotency.ts"
 import { Identity } from "./services/Identity.ts"
+import { JobCallbacks } from "./services/JobCallbacks.ts"
 import { JobExpiry } from "./services/JobExpiry.ts"
 import { JobQueue } from "./services/JobQueue.ts"
 import { JobRepo } from "./services/JobRepo.ts"
@@ -62,6 +64,7 @@ import { VoiceLibrary } from "./services/VoiceLibrary.ts"
 import { VoiceRepo } from "./services/VoiceRepo.ts"
 import { VoiceWarming } from "./services/VoiceWarming.ts"
 import { VoiceWarmRegistry } from "./services/VoiceWarmRegistry.ts"
+import { Webhooks } from "./services/Webhooks.ts"
 import { GrpcServer } from "./stream/GrpcServer.ts"
 import * as Recorder from "./stream/Recorder.ts"
 import { StreamService } from "./stream/StreamService.ts"
@@ -140,10 +143,12 @@ export const foundation = (settings: Settings) => {
     Layer.provideMerge(ClipFiles.layer({ folder: join(settings.dataDir, "uploads") }))
   )
 
+  const Strangers = SafeHttp.layer(settings.outbound)
+
   const Elsewhere = ClipSources.layer.pipe(
     Layer.provide(DriveClips.layer({ url: settings.drive?.url, ...settings.upload })),
     Layer.provide(settings.drive === undefined ? TokenExchange.layerOff : TokenExchange.layer(settings.drive)),
-    Layer.provide(SafeHttp.layer(settings.outbound))
+    Layer.provide(Strangers)
   )
 
   const Clips = ClipIntake.layer.pipe(
@@ -165,11 +170,13 @@ export const foundation = (settings: Settings) => {
   )
 
   const Jobs = Layer.mergeAll(
-    JobRepo.layer(settings.jobs).pipe(Layer.provideMerge(JobQueue.layer(settings.jobs))),
+    JobRepo.layer(settings.jobs),
     JobRuns.layer,
     JobExpiry.layer,
+    JobCallbacks.layer,
+    Webhooks.layer({ rules: settings.outbound, key: settings.secretsKey }),
     DriveSink.layerOff
-  )
+  ).pipe(Layer.provideMerge(JobQueue.layer(settings.jobs)))
 
   const Pipeline = Synthesis.layer(settings).pipe(
     Layer.provide(RateLimits.layer(settings.rateLimits)),
@@ -178,7 +185,10 @@ export const foundation = (settings: Settings) => {
 
   // Provided from the bottom up: what is provided later is built earlier and closed later, so that the surface drains
   // while everything that it stands on still works.
-  return SynthJobs.layer(settings.jobs).pipe(
+  return Layer.merge(
+    SynthJobs.layer(settings.jobs),
+    Callbacks.layer({ mount, ...settings }).pipe(Layer.provide(Strangers))
+  ).pipe(
     Layer.provideMerge(AudioEncoder.layer({ workers: settings.encoderWorkers })),
     Layer.provideMerge(Pipeline),
     Layer.provideMerge(Library),

@@ -123,6 +123,15 @@ export const variables = {
   SCAISPEAK_JOBS_LEASE_MS: [wholeNumber(500, 3_600_000), "silence after which a process's jobs are handed to others"],
   SCAISPEAK_JOBS_KEEP_HOURS: [wholeNumber(1, 8760), "hours that a job's text and audio are kept"],
   SCAISPEAK_JOBS_RETENTION_DAYS: [wholeNumber(1, 36_500), "days that what is left of a job is kept; it goes by months"],
+  SCAISPEAK_CALLBACKS_CONCURRENCY: [
+    wholeNumber(0, 1000),
+    "calls to callback_url at once in this process; 0 = none"
+  ],
+  SCAISPEAK_CALLBACK_TIMEOUT_MS: [wholeNumber(100, 60_000), "time that one call to callback_url may take"],
+  SCAISPEAK_SECRETS_KEY: [
+    Schema.RedactedFromValue(Schema.String.check(Schema.isMinLength(32, { expected: "at least 32 characters" }))),
+    "what secrets that sign callbacks are encrypted with in the database, the same in every process; as they are without it"
+  ],
   SCAISPEAK_FIRST_AUDIO_TIMEOUT_MS: [wholeNumber(100, 600_000), "longest wait for a backend's first audio"],
   SCAISPEAK_CHUNK_TIMEOUT_MS: [wholeNumber(100, 600_000), "longest silence between two chunks of a backend"],
   SCAISPEAK_BREAKER_FAILURES: [wholeNumber(1, 1000), "failures in a row after which a node or relay gets no calls"],

@@ -5,6 +5,7 @@
  */
 import { Schema } from "effect"
 import { Backend } from "./BackendPolicy.ts"
+import type { CallbackStatus } from "./Callback.ts"
 import { isFailure, meanings } from "./Failure.ts"
 import { PartnerId, TenantId, UserId } from "./Ids.ts"
 import type { JobId, SynthesisId, VoiceId } from "./Ids.ts"
@@ -62,6 +63,15 @@ export const Saved = Schema.Struct({
 })
 export type Saved = typeof Saved.Type
 
+/** Who is told of a job's end, and how that goes. */
+export interface Callback {
+  /** Null once the job has expired. */
+  readonly url: string | null
+  readonly status: CallbackStatus
+  readonly attempts: number
+  readonly lastError: string | null
+}
+
 /** A job as its owner sees it. Times are epoch ms. */
 export interface Job {
   readonly jobId: JobId
@@ -85,6 +95,7 @@ export interface Job {
   /** Key of the finished file in the object store; null before the end and after the expiry. */
   readonly audioUri: string | null
   readonly saved: Saved | null
+  readonly callback: Callback | null
   readonly createdAt: number
   readonly startedAt: number | null
   readonly finishedAt: number | null

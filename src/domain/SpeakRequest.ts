@@ -2,6 +2,7 @@
 import { Effect, Schema } from "effect"
 import { AudioFormat, formats, SampleRate } from "./AudioFormat.ts"
 import { BackendPreference } from "./BackendPolicy.ts"
+import { callbackUrlMax } from "./Callback.ts"
 import { VoiceId } from "./Ids.ts"
 import { speechParamFields } from "./SpeechParams.ts"
 import type { SpeechParams } from "./SpeechParams.ts"
@@ -56,6 +57,8 @@ export const SpeakRequest = Schema.Struct({
   backendPreference: BackendPreference.pipe(Schema.withDecodingDefaultKey(Effect.succeed("any" as const))),
   forceAsync: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))),
   saveTo: Schema.optionalKey(SaveTo),
+  /** Who is told when the job has ended; of an origin that the tenant allows. */
+  callbackUrl: Schema.optionalKey(Schema.NonEmptyString.check(Schema.isMaxLength(callbackUrlMax))),
   timestamps: Schema.Literals(["none", "word"]).pipe(Schema.withDecodingDefaultKey(Effect.succeed("none" as const))),
   /** Kept on the usage row, for cost centres. */
   tags: Schema.optionalKey(
@@ -80,7 +83,8 @@ export const SpeakRequest = Schema.Struct({
     warmupTrimMs: "warmup_trim_ms",
     backendPreference: "backend_preference",
     forceAsync: "force_async",
-    saveTo: "save_to"
+    saveTo: "save_to",
+    callbackUrl: "callback_url"
   })
 )
 export type SpeakRequest = typeof SpeakRequest.Type

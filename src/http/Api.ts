@@ -13,6 +13,7 @@ import { Synths } from "./api/Synths.ts"
 import { VoicePreview } from "./api/VoicePreview.ts"
 import { Voices } from "./api/Voices.ts"
 import { VoiceWarming } from "./api/VoiceWarming.ts"
+import { Webhooks } from "./api/Webhooks.ts"
 import { complete, mount } from "./Document.ts"
 
 export { mount }
@@ -20,7 +21,7 @@ export { mount }
 // The last middleware added runs first: a request without a token is refused before its body is looked at.
 export class Api extends HttpApi.make("scaispeak")
   .add(Speech, Jobs, Synths, Voices, Intake, VoicePreview, VoiceWarming)
-  .add(Consents, GlobalVoices, Erasures, Admin, Nodes)
+  .add(Consents, GlobalVoices, Erasures, Admin, Webhooks, Nodes)
   .middleware(Validation)
   .middleware(Authentication)
   .prefix(mount)

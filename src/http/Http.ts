@@ -22,6 +22,7 @@ import * as Synths from "./handlers/Synths.ts"
 import * as VoicePreview from "./handlers/VoicePreview.ts"
 import * as Voices from "./handlers/Voices.ts"
 import * as VoiceWarming from "./handlers/VoiceWarming.ts"
+import * as Webhooks from "./handlers/Webhooks.ts"
 import * as ReadinessRoutes from "./Readiness.ts"
 import * as Validation from "./Validation.ts"
 
@@ -54,7 +55,7 @@ const apiRoutes = (options: SpeechOptions) =>
       VoicePreview.layer,
       VoiceWarming.layer
     ]),
-    Layer.provide([Consents.layer, GlobalVoices.layer, Erasure.layer, Admin.layer, Nodes.layer]),
+    Layer.provide([Consents.layer, GlobalVoices.layer, Erasure.layer, Admin.layer, Webhooks.layer, Nodes.layer]),
     Layer.provide([Authentication.layer, Validation.layer])
   )
 

@@ -8,10 +8,10 @@ import { Clock, Effect, Option, Schema, Stream } from "effect"
 import { Sse } from "effect/encoding"
 import { isEnded } from "../domain/Job.ts"
 import type { Job } from "../domain/Job.ts"
+import { JobRecord } from "../domain/JobRecord.ts"
 import type { AuthUser } from "../domain/Permission.ts"
 import type { JobRepo } from "../services/JobRepo.ts"
 import type { Signals } from "../services/Signals.ts"
-import { JobRecord } from "./api/Jobs.ts"
 import { record } from "./JobView.ts"
 
 const lookEveryMillis = 1000

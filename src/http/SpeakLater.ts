@@ -7,6 +7,7 @@ import type { SpeakRequest } from "../domain/SpeakRequest.ts"
 import { JobRepo } from "../services/JobRepo.ts"
 import { Licences } from "../services/Licences.ts"
 import { Synthesis } from "../services/Synthesis.ts"
+import { Webhooks } from "../services/Webhooks.ts"
 import { Accepted } from "./api/Jobs.ts"
 import { Ok } from "./api/Wire.ts"
 import * as Envelope from "./Envelope.ts"
@@ -20,10 +21,12 @@ export const make = Effect.gen(function*() {
   const synthesis = yield* Synthesis
   const jobs = yield* JobRepo
   const licences = yield* Licences
+  const webhooks = yield* Webhooks
 
   /** `keep` keeps the reply, in the transaction that takes the job: whoever asks the same again gets the same job. */
   return Effect.fnUntraced(function*(caller: AuthUser, speak: SpeakRequest, keep: Keep) {
     const characters = codePoints(speak.text)
+    if (speak.callbackUrl !== undefined) yield* webhooks.permit(caller.tenantId, speak.callbackUrl)
     const requestId = yield* CurrentRequestId
     const { licenceId, synthesisId } = yield* synthesis.admit(caller, speak.voiceId, characters)
     let reply: HttpServerResponse.HttpServerResponse | undefined

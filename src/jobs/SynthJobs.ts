@@ -5,7 +5,7 @@
  * which puts the job back for another one; by its death, after which the lease runs out; by a failure, after which the job
  * waits and is tried again, at most five times without getting further. However a run ends, its job has one end, one usage row and one file.
  */
-import { Cause, Effect, Fiber, Layer, Metric, Schedule, Schema, Stream } from "effect"
+import { Cause, Effect, Fiber, Layer, Metric, Schema, Stream } from "effect"
 import { show } from "../domain/Failure.ts"
 import type { Code, Failure } from "../domain/Failure.ts"
 import { isFailure } from "../domain/Failure.ts"
@@ -18,6 +18,7 @@ import { JobRuns, RunLost } from "../services/JobRuns.ts"
 import type { Run } from "../services/JobRuns.ts"
 import { ObjectStore } from "../services/ObjectStore.ts"
 import { Signals } from "../services/Signals.ts"
+import { insist } from "./Insist.ts"
 import { assemble } from "./SynthJobs/Assembly.ts"
 import { save } from "./SynthJobs/Saving.ts"
 import * as Segments from "./SynthJobs/Segments.ts"
@@ -35,10 +36,6 @@ const segmentsAtOnce = 4
 const heldEvery = "2 seconds"
 /** While the database is away nothing can be taken. */
 const restMillis = 1000
-/** Writes that end a run are tried for as long as a restart of the database takes. */
-const insisting = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("2 seconds")]).pipe(
-  Schedule.upTo({ duration: "60 seconds" })
-)
 
 const runsTotal = Metric.counter("scaispeak_job_runs_total", {
   description: "Runs of jobs, by how they ended",
@@ -56,12 +53,6 @@ export const layer = ({ concurrency }: SynthJobsOptions) =>
       const runs = yield* JobRuns
       const objects = yield* ObjectStore
       const signals = yield* Signals
-
-      const insist = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-        Effect.retry(self, {
-          schedule: insisting,
-          while: (error) => isFailure(error) && error._tag === "StorageUnavailable"
-        })
 
       /** The text is cut once, by its first run. */
       const cutsOf = Effect.fnUntraced(function*(run: Run) {

@@ -21,6 +21,7 @@ import { intake } from "./sql/migrations/0010_intake.ts"
 import { erasure } from "./sql/migrations/0011_erasure.ts"
 import { recordings } from "./sql/migrations/0012_recordings.ts"
 import { jobs } from "./sql/migrations/0013_jobs.ts"
+import { webhooks } from "./sql/migrations/0014_webhooks.ts"
 import * as MysqlClient from "./sql/MysqlClient.ts"
 import { ensurePartitions } from "./sql/Partitions.ts"
 import * as SqliteClient from "./sql/SqliteClient.ts"
@@ -38,7 +39,8 @@ const migrations: ReadonlyArray<Migrations.Migration> = [
   intake,
   erasure,
   recordings,
-  jobs
+  jobs,
+  webhooks
 ]
 
 /** The database cannot be used at start. The message names it without its password. */

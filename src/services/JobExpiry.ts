@@ -6,11 +6,14 @@
  */
 import { Clock, Context, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
+import type { Statement } from "effect/sql"
 import type { StorageUnavailable } from "../domain/Failure.ts"
 import type { JobId, TenantId, UserId, VoiceId } from "../domain/Ids.ts"
 import { folderOf } from "../domain/Job.ts"
 import { orUnavailable } from "./Database.ts"
+import { JobQueue } from "./JobQueue.ts"
 import { settle } from "./JobRepo/Account.ts"
+import { callBack } from "./JobRepo/CallBack.ts"
 import { accountColumns, at, decodeAccount } from "./JobRepo/JobRow.ts"
 import { Licences } from "./Licences.ts"
 import { ObjectStore } from "./ObjectStore.ts"
@@ -29,7 +32,7 @@ export class JobExpiry extends Context.Service<JobExpiry, {
   readonly sweep: (nowMillis: number) => Effect.Effect<number, StorageUnavailable>
   /**
    * Ends the jobs, removes their audio and text, and says how many lost something; the rows stay, without it. Again, it
-   * removes what came since.
+   * removes what came since. Nobody is told of their ends any more.
    */
   readonly erase: (of: Outputs) => Effect.Effect<number, StorageUnavailable>
   /** Drops rows of months that ended before `beforeMillis`, once nothing of theirs is left; says how many months or rows. */
@@ -42,8 +45,9 @@ export class JobExpiry extends Context.Service<JobExpiry, {
       const objects = yield* ObjectStore
       const signals = yield* Signals
       const licences = yield* Licences
+      const queue = yield* JobQueue
 
-      /** Ends what has not ended; what runs of it hears of that. */
+      /** Ends what has not ended; what runs of it hears of that. Whoever asked to be called is, unless it was erased. */
       const close = Effect.fnUntraced(function*(jobId: JobId, status: "failed" | "canceled", reason: string) {
         const now = yield* Clock.currentTimeMillis
         const closed = yield* sql.withTransaction(Effect.gen(function*() {
@@ -55,18 +59,24 @@ export class JobExpiry extends Context.Service<JobExpiry, {
           const [row] = yield* sql`SELECT ${sql.literal(accountColumns)} FROM synth_jobs WHERE ${at(sql, jobId)}`
           const account = yield* decodeAccount(row)
           yield* Effect.provideService(settle(licences, account, status, null, now), SqlClient.SqlClient, sql)
+          if (status === "failed") yield* callBack(queue, account)
           return true
         }))
         if (closed) yield* signals.publish("job.changed", { jobId, canceled: true })
       }, orUnavailable)
 
-      const purge = Effect.fnUntraced(function*(jobId: JobId) {
+      /** `callback`: what becomes of the address that is to be called. */
+      const purge = Effect.fnUntraced(function*(jobId: JobId, callback: Statement.Fragment) {
         yield* objects.removeAll(folderOf(jobId))
         yield* orUnavailable(sql`
           UPDATE synth_jobs SET purge_at = NULL, audio_uri = NULL, request = '', segments = NULL, tags = NULL,
-            revision = revision + 1
+            ${callback}, revision = revision + 1
           WHERE ${at(sql, jobId)}`)
       })
+      /** Whoever is still to be told is: that ends within a day, and takes the address along. */
+      const keptWhilePending = sql`
+        callback_url = CASE WHEN callback_status = 'pending' THEN callback_url ELSE NULL END`
+      const forgotten = sql`callback_url = NULL, callback_status = NULL, callback_error = NULL`
 
       const sweep = Effect.fn("JobExpiry.sweep")(function*(nowMillis: number) {
         for (let count = 0;;) {
@@ -75,7 +85,7 @@ export class JobExpiry extends Context.Service<JobExpiry, {
           if (due.length === 0) return count
           for (const { job_id } of due) {
             yield* close(job_id, "failed", "It expired before it was spoken.")
-            yield* purge(job_id)
+            yield* purge(job_id, keptWhilePending)
           }
           count += due.length
         }
@@ -87,12 +97,13 @@ export class JobExpiry extends Context.Service<JobExpiry, {
           : sql`tenant_id = ${of.tenantId} AND user_id = ${of.userId}`
         for (let count = 0;;) {
           const found = yield* orUnavailable(sql<{ readonly job_id: JobId }>`
-            SELECT job_id FROM synth_jobs WHERE ${theirs} AND purge_at IS NOT NULL
+            SELECT job_id FROM synth_jobs WHERE ${theirs} AND (purge_at IS NOT NULL OR callback_url IS NOT NULL)
             LIMIT ${sql.literal(String(batchMax))}`)
           if (found.length === 0) return count
           for (const { job_id } of found) {
             yield* close(job_id, "canceled", "It was erased.")
-            yield* purge(job_id)
+            yield* queue.withdraw("callbacks", job_id)
+            yield* purge(job_id, forgotten)
           }
           count += found.length
         }

@@ -1,5 +1,5 @@
 /**
- * The queue of jobs: Effect's `PersistedQueue`, one for each lane, over a store that is fair between tenants.
+ * The queue of jobs: Effect's `PersistedQueue`, one for each line, over a store that is fair between tenants.
  *
  * An entry is offered in the transaction that writes the job's row, so that there is never the one without the other, and
  * is gone when its handler has succeeded. Why this queue: `docs/decisions/0011-jobs-queue.md`.
@@ -7,10 +7,11 @@
 import { Context, Duration, Effect, Layer, Schedule } from "effect"
 import { PersistedQueue } from "effect/persistence"
 import { SqlClient, SqlError } from "effect/sql"
+import { callbackWaitMillis } from "../domain/Callback.ts"
 import type { StorageUnavailable } from "../domain/Failure.ts"
 import { JobId } from "../domain/Ids.ts"
 import type { TenantId } from "../domain/Ids.ts"
-import { backoffMillis, lanes, sliceCharacters } from "../domain/Job.ts"
+import { backoffMillis, sliceCharacters } from "../domain/Job.ts"
 import type { Lane } from "../domain/Job.ts"
 import { orUnavailable } from "./Database.ts"
 import * as FairStore from "./JobQueue/FairStore.ts"
@@ -23,21 +24,33 @@ const pollMillis = 1000
 /** The job decides itself when it has been tried often enough: only it can say so to its owner. */
 const attemptsEndless = 2 ** 31 - 1
 
+/** What jobs wait in: to be spoken, in one of two lanes; once they have ended, to be told of. */
+export type Line = Lane | "callbacks"
+
+/** How long an element waits before it is tried again after so many attempts, ms. */
+const waits: { readonly [K in Line]: (attempts: number) => number } = {
+  short: backoffMillis,
+  long: backoffMillis,
+  callbacks: callbackWaitMillis
+}
+
 /** What a job counts in its tenant's share: what it will have spoken when it next lets others go first. */
 export const costOf = (characters: number): number => Math.max(1, Math.min(characters, sliceCharacters))
 
 export class JobQueue extends Context.Service<JobQueue, {
   /** Joins the caller's transaction. `characters`: code points that are still to be spoken. */
   readonly offer: (
-    lane: Lane,
+    line: Line,
     job: { readonly jobId: JobId; readonly tenantId: TenantId; readonly characters: number }
   ) => Effect.Effect<void, StorageUnavailable>
+  /** Takes what waits there out; whoever has it in hand finishes. Joins the caller's transaction. */
+  readonly withdraw: (line: Line, jobId: JobId) => Effect.Effect<void, StorageUnavailable>
   /**
-   * Waits for the next job of the lane and handles it. One whose handler fails comes again after a while, unless it failed
+   * Waits for the next job of the line and handles it. One whose handler fails comes again after a while, unless it failed
    * with `GaveWay`; one whose handler is interrupted comes again at once. `attempts` counts from 1.
    */
   readonly take: <A, E, R>(
-    lane: Lane,
+    line: Line,
     handle: (jobId: JobId, attempts: number) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | StorageUnavailable, R>
   /** Whether the lane holds a job whose turn it is and that nobody has. */
@@ -58,23 +71,29 @@ export class JobQueue extends Context.Service<JobQueue, {
           PersistedQueue.PersistedQueueStore,
           store
         )
-        const [short, long] = yield* Effect.forEach(lanes, (name) =>
+        const queueOf = (name: Line) =>
           factory.make({
             name,
             schema: FairStore.Turn,
             maxAttempts: attemptsEndless,
-            retrySchedule: backoff
-          }))
-        const queues = { short: short!, long: long! }
+            retrySchedule: backoff(waits[name])
+          })
+        const queues = {
+          short: yield* queueOf("short"),
+          long: yield* queueOf("long"),
+          callbacks: yield* queueOf("callbacks")
+        }
 
         return JobQueue.of({
-          offer: (lane, { characters, jobId, tenantId }) =>
-            queues[lane].offer({ flow: tenantId, cost: costOf(characters) }, { id: jobId }).pipe(
+          offer: (line, { characters, jobId, tenantId }) =>
+            queues[line].offer({ flow: tenantId, cost: costOf(characters) }, { id: jobId }).pipe(
               Effect.andThen(sql.afterCommit(tellOthers({}))),
               Effect.asVoid,
               away
             ),
-          take: (lane, handle) => away(queues[lane].take((_, { attempts, id }) => handle(JobId.make(id), attempts))),
+          withdraw: (line, jobId) =>
+            Effect.asVoid(orUnavailable(sql`DELETE FROM job_queue WHERE queue = ${line} AND id = ${jobId}`)),
+          take: (line, handle) => away(queues[line].take((_, { attempts, id }) => handle(JobId.make(id), attempts))),
           isWaiting: (lane) => orUnavailable(isWaiting(lane))
         })
       })
@@ -82,9 +101,10 @@ export class JobQueue extends Context.Service<JobQueue, {
 }
 
 /** The wait depends on the attempt alone: the schedule is replayed up to it. */
-const backoff = Schedule.forever.pipe(
-  Schedule.addDelay(({ output }) => Effect.succeed(Duration.millis(backoffMillis(output + 1))))
-)
+const backoff = (wait: (attempts: number) => number) =>
+  Schedule.forever.pipe(
+    Schedule.addDelay(({ output }) => Effect.succeed(Duration.millis(wait(output + 1))))
+  )
 
 type QueueError = PersistedQueue.PersistedQueueError
 

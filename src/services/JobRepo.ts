@@ -19,6 +19,7 @@ import { orUnavailable } from "./Database.ts"
 import { dayOf, makeId, millisOf } from "./Ids.ts"
 import { JobQueue } from "./JobQueue.ts"
 import { settle } from "./JobRepo/Account.ts"
+import { callBack } from "./JobRepo/CallBack.ts"
 import { accountColumns, at, decodeAccount, encodeRequest, jobOf, seenColumns } from "./JobRepo/JobRow.ts"
 import { Licences } from "./Licences.ts"
 import { Signals } from "./Signals.ts"
@@ -82,6 +83,7 @@ export class JobRepo extends Context.Service<JobRepo, {
             const { credential, partnerId, role, tenantId, userId } = caller
             const jobId = yield* makeId("job")
             const now = millisOf(jobId)!
+            const { callbackUrl, ...asked } = speak
             const characters = codePoints(speak.text)
             const taken: Taken = { jobId, characters, expiresAt: now + options.keepMs }
             const row = {
@@ -92,7 +94,7 @@ export class JobRepo extends Context.Service<JobRepo, {
               voice_id: speak.voiceId,
               status: "queued",
               request: encodeRequest({
-                speak,
+                speak: asked,
                 caller: { userId, tenantId, role, ...(partnerId === undefined ? {} : { partnerId }) }
               }),
               characters,
@@ -101,6 +103,8 @@ export class JobRepo extends Context.Service<JobRepo, {
               key_id: credential.kind === "apiKey" ? credential.keyId : null,
               license_id: licenceId,
               tags: JSON.stringify(speak.tags ?? []),
+              callback_url: callbackUrl ?? null,
+              callback_status: callbackUrl === undefined ? null : "pending",
               created_at: now,
               updated_at: now,
               expires_at: taken.expiresAt,
@@ -161,13 +165,15 @@ export class JobRepo extends Context.Service<JobRepo, {
             if (changed === 0) return false
             // As it is now that nobody else changes it.
             const [row] = yield* sql`SELECT ${sql.literal(accountColumns)} FROM synth_jobs WHERE ${at(sql, jobId)}`
+            const account = yield* decodeAccount(row)
             yield* Effect.provideService(
-              settle(licences, yield* decodeAccount(row), "canceled", null, now),
+              settle(licences, account, "canceled", null, now),
               SqlClient.SqlClient,
               sql
             )
+            yield* callBack(queue, account)
             return true
-          }))
+          })).pipe(Effect.retry({ times: deadlockRetries, while: isDeadlock }))
           if (canceled) yield* signals.publish("job.changed", { jobId, canceled: true })
           return yield* find(owner, jobId)
         })

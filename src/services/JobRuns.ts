@@ -2,8 +2,8 @@
  * A job in the hands of whoever runs it.
  *
  * A run is known by its number, its fence: every write names it, and one whose job was canceled, ended or taken over by
- * another run changes nothing and fails with `RunLost`. The end of a job, its usage row and what is given back of its
- * licence are one transaction: there is one of each, however often and wherever the job was run.
+ * another run changes nothing and fails with `RunLost`. The end of a job, its usage row, what is given back of its licence
+ * and that somebody is to be told are one transaction: there is one of each, however often and wherever the job was run.
  */
 import { Clock, Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
@@ -12,7 +12,9 @@ import type { JobId } from "../domain/Ids.ts"
 import { isEnded } from "../domain/Job.ts"
 import type { JobRequest, JobStatus, Saved, Segment, Speaker } from "../domain/Job.ts"
 import { orUnavailable } from "./Database.ts"
+import { JobQueue } from "./JobQueue.ts"
 import { settle } from "./JobRepo/Account.ts"
+import { callBack } from "./JobRepo/CallBack.ts"
 import {
   accountColumns,
   at,
@@ -77,6 +79,7 @@ export class JobRuns extends Context.Service<JobRuns, {
       const sql = yield* SqlClient.SqlClient
       const signals = yield* Signals
       const licences = yield* Licences
+      const queue = yield* JobQueue
 
       const its = ({ fence, jobId }: Run) => sql`${at(sql, jobId)} AND fence = ${fence} AND status = 'running'`
       const change = Effect.fnUntraced(function*(run: Run, columns: Record<string, string | number | null>) {
@@ -119,12 +122,14 @@ export class JobRuns extends Context.Service<JobRuns, {
             : { status: ending.status, status_reason: ending.reason, error_code: ending.code }
           yield* change(run, { ...columns, finished_at: now })
           const [row] = yield* sql`SELECT ${sql.literal(accountColumns)} FROM synth_jobs WHERE ${at(sql, run.jobId)}`
+          const account = yield* decodeAccount(row)
           const code = ending.status === "failed" ? ending.code : null
           yield* Effect.provideService(
-            settle(licences, yield* decodeAccount(row), ending.status, code, now),
+            settle(licences, account, ending.status, code, now),
             SqlClient.SqlClient,
             sql
           )
+          yield* callBack(queue, account)
         }))
         yield* told(run)
       }, orUnavailable)

@@ -39,7 +39,7 @@ export interface OutboundRequest {
 export interface OutboundAnswer {
   readonly status: number
   readonly headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
-  /** To be run once, while the scope is open. Fails beyond `bytesMax`. */
+  /** To be run once, while the scope is open. Fails beyond `bytesMax`, or if it is packed. */
   readonly body: Stream.Stream<Uint8Array, OutboundFailed>
 }
 
@@ -119,7 +119,7 @@ const make = Effect.fnUntraced(function*(options: SafeHttpOptions) {
       const location = answer.headers["location"]
       const follows = (asked.method ?? "GET") === "GET" && redirects.has(answer.statusCode) &&
         typeof location === "string"
-      if (!follows) return yield* answered(answer, asked)
+      if (!follows) return answered(answer, asked)
       answer.body.destroy()
       if (followed === redirectsMax) {
         return yield* new OutboundFailed({ kind: "refused", reason: `redirects more than ${redirectsMax} times` })
@@ -144,19 +144,18 @@ const allowed = (text: string, rules: OutboundRules, previous?: URL): Effect.Eff
 const absolute = (location: string, base: URL): string =>
   URL.canParse(location) || !URL.canParse(location, base.href) ? location : new URL(location, base).href
 
-const answered = Effect.fnUntraced(function*(
+const answered = (
   { body, headers, statusCode }: Dispatcher.ResponseData,
   { bytesMax }: OutboundRequest
-) {
+): OutboundAnswer => {
   const tooLarge = new OutboundFailed({ kind: "too large", reason: `gives more than ${bytesMax} bytes` })
-  if ((headers["content-encoding"] ?? "identity") !== "identity") {
-    return yield* new OutboundFailed({ kind: "refused", reason: "gives something compressed that was asked for plain" })
-  }
-  if (Number(headers["content-length"] ?? 0) > bytesMax) return yield* tooLarge
+  const packed = new OutboundFailed({ kind: "refused", reason: "gives something compressed that was asked for plain" })
+  const answer = { status: statusCode, headers }
+  if ((headers["content-encoding"] ?? "identity") !== "identity") return { ...answer, body: Stream.fail(packed) }
+  if (Number(headers["content-length"] ?? 0) > bytesMax) return { ...answer, body: Stream.fail(tooLarge) }
   let bytes = 0
   return {
-    status: statusCode,
-    headers,
+    ...answer,
     body: Stream.fromAsyncIterable(body as AsyncIterable<Uint8Array>, failureOf).pipe(
       Stream.mapEffect((chunk) => {
         bytes += chunk.length
@@ -164,7 +163,7 @@ const answered = Effect.fnUntraced(function*(
       })
     )
   }
-})
+}
 
 const agentOf = (lookup: LookupFunction | undefined) =>
   Effect.acquireRelease(

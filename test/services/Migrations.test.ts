@@ -21,7 +21,8 @@ const names = [
   "0010_intake",
   "0011_erasure",
   "0012_recordings",
-  "0013_jobs"
+  "0013_jobs",
+  "0014_webhooks"
 ]
 
 const recorded = Effect.gen(function*() {

@@ -1,9 +1,9 @@
 /** Jobs: texts that are spoken later. */
 import { Effect, Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
-import { Backend } from "../../domain/BackendPolicy.ts"
-import { JobId, SynthesisId, VoiceId } from "../../domain/Ids.ts"
-import { JobStatus, Saved } from "../../domain/Job.ts"
+import { JobId } from "../../domain/Ids.ts"
+import { JobStatus } from "../../domain/Job.ts"
+import { JobRecord } from "../../domain/JobRecord.ts"
 import { Requires } from "./Caller.ts"
 import { failures, Ok, Page } from "./Wire.ts"
 
@@ -14,33 +14,6 @@ export const Accepted = Schema.Struct({
   characters: Schema.Natural,
   status_url: Schema.String,
   expires_at: Schema.DateTimeUtcFromString
-})
-
-/** Durations in ms, characters in code points. */
-export const JobRecord = Schema.Struct({
-  job_id: JobId,
-  synthesis_id: SynthesisId,
-  voice_id: VoiceId,
-  status: JobStatus,
-  status_reason: Schema.NullOr(Schema.String),
-  error_code: Schema.NullOr(Schema.String),
-  characters: Schema.Natural,
-  progress: Schema.Struct({
-    segments_done: Schema.Natural,
-    segments_total: Schema.Natural.annotate({ description: "0 until the text was cut." }),
-    characters_done: Schema.Natural,
-    audio_ms: Schema.Natural
-  }),
-  backend_used: Schema.NullOr(Backend),
-  attempts: Schema.Natural,
-  created_at: Schema.DateTimeUtcFromString,
-  started_at: Schema.NullOr(Schema.DateTimeUtcFromString),
-  finished_at: Schema.NullOr(Schema.DateTimeUtcFromString),
-  expires_at: Schema.DateTimeUtcFromString,
-  audio_uri: Schema.NullOr(Schema.String).annotate({ description: "The file's key in the object store." }),
-  audio_url: Schema.NullOr(Schema.String).annotate({ description: "Where it is fetched, with the same token." }),
-  audio_duration_ms: Schema.NullOr(Schema.Natural),
-  save_to: Schema.NullOr(Saved)
 })
 
 const limit = Schema.FiniteFromString.check(

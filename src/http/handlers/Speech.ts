@@ -71,6 +71,10 @@ export const layer = ({ asyncThresholdChars }: SpeechOptions) =>
             if (caller.user.credential.kind !== "jwt") return yield* new SaveToRequiresJwt()
             return yield* InvalidRequest.field("save_to", "no ScaiDrive is configured here")
           }
+          const later = request.forceAsync || codePoints(request.text) > asyncThresholdChars
+          if (request.callbackUrl !== undefined && !later) {
+            return yield* InvalidRequest.field("callback_url", "this text is spoken at once: set force_async for a job")
+          }
           const asJson = request.timestamps === "word" || wantsJson(headers.accept)
           return yield* once(idempotency, {
             key: headers["idempotency-key"],
@@ -79,7 +83,7 @@ export const layer = ({ asyncThresholdChars }: SpeechOptions) =>
             request: [asJson, request],
             // A voice that was revoked since must not be heard again.
             permit: () => synthesis.permit(caller.user, request.voiceId),
-            answer: request.forceAsync || codePoints(request.text) > asyncThresholdChars
+            answer: later
               ? (keep) => speakLater(caller.user, request, keep)
               : speak(caller.user, request, asJson),
             voiceId: () => request.voiceId

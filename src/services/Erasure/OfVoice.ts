@@ -73,7 +73,8 @@ export const make: Effect.Effect<
     {
       kind: "jobs",
       erase: ({ voiceId }) => jobs.erase({ voiceId }),
-      left: ({ voiceId }) => count(sql`synth_jobs WHERE voice_id = ${voiceId} AND purge_at IS NOT NULL`)
+      left: ({ voiceId }) =>
+        count(sql`synth_jobs WHERE voice_id = ${voiceId} AND (purge_at IS NOT NULL OR callback_url IS NOT NULL)`)
     },
     {
       kind: "objects",

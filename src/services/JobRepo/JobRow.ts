@@ -2,6 +2,7 @@
 import { Effect, Schema } from "effect"
 import type { SqlClient, Statement } from "effect/sql"
 import { Backend } from "../../domain/BackendPolicy.ts"
+import { CallbackStatus } from "../../domain/Callback.ts"
 import { ApiKeyId, JobId, LicenceId, RequestId, SynthesisId, TenantId, UserId, VoiceId } from "../../domain/Ids.ts"
 import { JobRequest, JobStatus, Saved, Segment, Speaker } from "../../domain/Job.ts"
 import type { Job } from "../../domain/Job.ts"
@@ -28,6 +29,10 @@ const seen = {
   backend_used: nullable(Backend),
   audio_uri: nullable(Schema.String),
   saved: nullable(Schema.fromJsonString(Saved)),
+  callback_url: nullable(Schema.String),
+  callback_status: nullable(CallbackStatus),
+  callback_attempts: Schema.Number,
+  callback_error: nullable(Schema.String),
   created_at: Schema.Number,
   started_at: nullable(Schema.Number),
   finished_at: nullable(Schema.Number),
@@ -102,6 +107,12 @@ export const jobOf = (row: unknown): Effect.Effect<Job> =>
     backendUsed: row.backend_used,
     audioUri: row.audio_uri,
     saved: row.saved,
+    callback: row.callback_status === null ? null : {
+      url: row.callback_url,
+      status: row.callback_status,
+      attempts: row.callback_attempts,
+      lastError: row.callback_error
+    },
     createdAt: row.created_at,
     startedAt: row.started_at,
     finishedAt: row.finished_at,

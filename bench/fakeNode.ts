@@ -3,7 +3,7 @@
  *
  * It speaks `--messages` of `--bytes` (48 KB in ten by default) at once, `--delay` ms after it was asked; or, with
  * `--pace`, one each so many ms, all calls by one timer, each message beginning with the time at which it was written.
- * To a line on its standard input it answers with the time at which each call was cancelled, by the text of the call.
+ * To a line on its standard input it then answers with what became of each paced call since the last line, by its text.
  */
 import { Server, ServerCredentials } from "@grpc/grpc-js"
 import type { sendUnaryData, ServerWritableStream } from "@grpc/grpc-js"
@@ -28,13 +28,30 @@ const { values } = parseArgs({
   }
 })
 const [delayMillis, messages, paceMillis] = [Number(values.delay), Number(values.messages), Number(values.pace)]
-const message = new Uint8Array(Number(values.bytes)).map((_, i) => i)
+
+/** Harmonics: about as hard to code as a voice, and no sample of it is silent. */
+const message = new Uint8Array(
+  Int16Array.from({ length: Number(values.bytes) / 2 }, (_, n) => {
+    let value = 0
+    for (let k = 1; k <= 12; k++) value += (0.2 / k) * Math.sin((2 * Math.PI * 120 * k * n) / 16000)
+    return Math.round(20_000 * value) || 1
+  }).buffer
+)
 const stamp = new DataView(message.buffer)
 
 /** SHA-256 of the one clip that it claims to hold. */
 const heldReference = Buffer.alloc(32, 1)
 
 type Call = ServerWritableStream<SynthesizeRequest, SynthesizeEvent>
+
+/** What became of a call, by the one clock of the machine. */
+export interface Fate {
+  readonly askedAt: number
+  /** Its first audio was written. */
+  firstAt?: number
+  endedAt?: number
+  cancelledAt?: number
+}
 
 const begin = (call: Call) =>
   call.write({
@@ -64,13 +81,16 @@ const atOnce = (call: Call) => {
 
 /** Calls, and the messages that each still has to write, by the millisecond of the period in which the next is due. */
 const slots = Array.from({ length: paceMillis }, () => new Map<Call, number>())
-const cancelled = new Map<string, number>()
+const fates = new Map<string, Fate>()
 
 const paced = (call: Call) => {
-  const slot = slots[Math.floor(monotonicMillis()) % paceMillis]!
+  const askedAt = monotonicMillis()
+  const fate: Fate = { askedAt }
+  fates.set(call.request.text, fate)
+  const slot = slots[Math.floor(askedAt) % paceMillis]!
   slot.set(call, messages)
   call.once("cancelled", () => {
-    cancelled.set(call.request.text, monotonicMillis())
+    fate.cancelledAt = monotonicMillis()
     slot.delete(call)
   })
   begin(call)
@@ -81,11 +101,16 @@ const writeWhatIsDue = () => {
   for (const now = monotonicMillis(); due <= now; due++) {
     const slot = slots[due % paceMillis]!
     for (const [call, left] of slot) {
-      stamp.setFloat64(0, monotonicMillis())
+      const at = monotonicMillis()
+      const fate = left === messages ? fates.get(call.request.text) : undefined
+      if (fate !== undefined) fate.firstAt = at
+      stamp.setFloat64(0, at)
       speak(call)
       if (left > 1) slot.set(call, left - 1)
       else {
         slot.delete(call)
+        const ended = fates.get(call.request.text)
+        if (ended !== undefined) ended.endedAt = monotonicMillis()
         end(call)
       }
     }
@@ -142,6 +167,6 @@ const listen = () =>
 console.log((await Promise.all(Array.from({ length: Number(values.ports) }, listen))).join(","))
 
 createInterface({ input: process.stdin }).on("line", () => {
-  console.log(JSON.stringify(Object.fromEntries(cancelled)))
-  cancelled.clear()
+  console.log(JSON.stringify(Object.fromEntries(fates)))
+  for (const [text, { cancelledAt, endedAt }] of fates) if (cancelledAt ?? endedAt) fates.delete(text)
 }).once("close", () => process.exit())

@@ -32,9 +32,12 @@ export class Talker {
   readonly #socket: WebSocket
   readonly ready: Promise<{ readonly session_id: string; readonly resume_token: string }>
   /** Items that came behind `ready`. */
-  seq = 0
+  seq: number
+  #dropped = false
 
-  constructor({ codec, headers, url, voice }: Way, ears: Ears, open: object = {}) {
+  /** `seq`: where a session that is taken up again was left. */
+  constructor({ codec, headers, url, voice }: Way, ears: Ears, open: object = {}, seq = 0) {
+    this.seq = seq
     const socket = new WebSocket(url, { headers, perMessageDeflate: false, skipUTF8Validation: true })
     this.#socket = socket
     const ready = Promise.withResolvers<any>()
@@ -42,6 +45,8 @@ export class Talker {
     socket.once("open", () => this.send({ type: "open", voice_id: voice, output: outputOf(codec), ...open }))
     socket.on("message", (data: Buffer, isBinary: boolean) => {
       const at = monotonicMillis()
+      // What was on its way to it, nobody has heard.
+      if (this.#dropped) return
       if (isBinary) {
         this.seq++
         return ears.onAudio(codec === "opus" ? opusPacketMillis : data.length / bytesPerMilli, at)
@@ -72,6 +77,7 @@ export class Talker {
 
   /** As a client whose network is gone. */
   drop(): void {
+    this.#dropped = true
     this.#socket.terminate()
   }
 }

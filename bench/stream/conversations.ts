@@ -22,11 +22,12 @@ const playerMillis = 60
 const openingMax = 50
 
 export interface Measured {
-  readonly turns: number
   /** ms; from the delta that completes the first sentence to its first audio, the engine's own time taken off. */
   readonly added: Array<number>
   /** Answers that were heard before their text was complete. */
   early: number
+  /** Answers that a caller cut in on before it heard anything. */
+  unheard: number
   /** ms in which each 100 ms of audio came. */
   readonly gaps: Array<number>
   /** Of 100 ms of audio, how many came too late for a player, and how many came. */
@@ -63,25 +64,32 @@ interface Turn {
 }
 
 const textOf = (caller: number, turn: number, sentences: number) =>
-  Array.from({ length: sentences }, (_, i) => `This is part ${i} of turn ${pad(turn)} of caller ${pad(caller)} speaking. `)
+  Array.from(
+    { length: sentences },
+    (_, i) => `This is part ${i} of turn ${pad(turn)} of caller ${pad(caller)} speaking. `
+  )
     .join("")
 const pad = (n: number) => String(n).padStart(4, "0")
 const keyOf = (text: string) => /turn (\d+) of caller (\d+)/u.exec(text)!.slice(1).map(Number).join("/")
 
-/** `onSteady`, `onEnd`: around the answers that are measured. `fates`: asks the node what became of its calls. */
+export interface Around {
+  /** Asks the node what became of its calls. */
+  readonly fates: () => Promise<Record<string, Fate>>
+  /** All sessions have been answered once; and the last of the answers that are measured is over. */
+  readonly onSteady: () => void
+  readonly onEnd: () => void
+}
+
 export const converse = async (
   way: Way,
-  plan: Plan,
-  fates: () => Promise<Record<string, Fate>>,
-  onSteady: () => void,
-  onEnd: () => void
+  { everyMillis, sentences, sessions, turns }: Plan,
+  { fates, onEnd, onSteady }: Around
 ): Promise<Measured> => {
-  const { everyMillis, sentences, sessions, turns } = plan
   const wheel = new Wheel()
   const measured: Measured = {
-    turns: sessions * turns,
     added: [],
     early: 0,
+    unheard: 0,
     gaps: [],
     underruns: 0,
     messages: 0,
@@ -166,8 +174,10 @@ export const converse = async (
 
   const callers: Array<ReturnType<typeof caller>> = []
   while (callers.length < sessions) {
-    const some = Array.from({ length: Math.min(openingMax, sessions - callers.length) }, (_, i) =>
-      caller(callers.length + i))
+    const some = Array.from(
+      { length: Math.min(openingMax, sessions - callers.length) },
+      (_, i) => caller(callers.length + i)
+    )
     const at = monotonicMillis()
     await Promise.all(some.map(async ({ talker }) => {
       await talker.ready
@@ -191,12 +201,16 @@ export const converse = async (
   for (const turn of done) {
     const its = calls.get(`${turn.number}/${turn.caller}`) ?? []
     const first = its.reduce<Fate | undefined>((a, b) => a !== undefined && a.askedAt <= b.askedAt ? a : b, undefined)
-    if (first?.firstAt === undefined || Number.isNaN(turn.firstAt)) throw new Error(`turn ${turn.number} of ${turn.caller} was not heard`)
-    measured.added.push(turn.firstAt - turn.completedAt - (first.firstAt - first.askedAt))
-    if (!(turn.firstAt >= turn.lastDeltaAt)) measured.early++
+    if (first?.firstAt !== undefined && !Number.isNaN(turn.firstAt)) {
+      measured.added.push(turn.firstAt - turn.completedAt - (first.firstAt - first.askedAt))
+      if (!(turn.firstAt >= turn.lastDeltaAt)) measured.early++
+    } else if (turn.interrupted) measured.unheard++
+    else throw new Error(`nothing was heard of turn ${turn.number} of caller ${turn.caller}`)
     if (!turn.interrupted) continue
     const stopped = its.flatMap(({ cancelledAt }) => cancelledAt ?? [])
-    measured.leaked += its.filter(({ cancelledAt, endedAt }) => cancelledAt === undefined && !(endedAt! < turn.interruptAt)).length
+    measured.leaked += its.filter(({ cancelledAt, endedAt }) =>
+      cancelledAt === undefined && !(endedAt! < turn.interruptAt)
+    ).length
     if (stopped.length > 0) measured.stops.push(Math.max(...stopped) - turn.interruptAt)
   }
   return measured

@@ -35,7 +35,7 @@ const mebibytes = () => {
 
 layer(
   TestServer.layer({
-    SCAISPEAK_STREAM_RESUME_MS: "2000",
+    SCAISPEAK_STREAM_RESUME_MS: "4000",
     SCAISPEAK_RATE_LIMIT_KEY: "0",
     SCAISPEAK_RATE_LIMIT_USER: "0",
     SCAISPEAK_RATE_LIMIT_TENANT: "0"

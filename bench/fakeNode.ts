@@ -9,6 +9,7 @@ import { Server, ServerCredentials } from "@grpc/grpc-js"
 import type { sendUnaryData, ServerWritableStream } from "@grpc/grpc-js"
 import { createInterface } from "node:readline"
 import { parseArgs } from "node:util"
+import { takingCancels } from "../src/engine/node/Cancels.ts"
 import { AudioServiceService, Cloning, EngineState } from "../src/proto/scaiinfer/v1/audio.ts"
 import type {
   GetInfoResponse,
@@ -118,7 +119,7 @@ const writeWhatIsDue = () => {
 }
 if (paceMillis > 0) setInterval(writeWhatIsDue, 1)
 
-const server = new Server()
+const server = takingCancels(new Server())
 server.addService(AudioServiceService, {
   synthesize: (call: Call) => {
     if (paceMillis > 0) paced(call)

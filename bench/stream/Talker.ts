@@ -2,7 +2,7 @@
  * One client of a live session, driven by hand: it sends frames, and tells when what comes back came. Times are of
  * {@link monotonicMillis}.
  */
-import { WebSocket } from "ws"
+import { WebSocket } from "@effect/platform-node/NodeWS"
 import { monotonicMillis } from "../monotonicMillis.ts"
 
 export type Codec = "opus" | "pcm"

@@ -2,11 +2,11 @@
  * The baseline: the least that can stand between a WebSocket and a node. `ws`, grpc-js, a sentence ends at a space; no checks,
  * no pacing, no codec, one frame a message, in the frames of a live session.
  */
+import { WebSocketServer } from "@effect/platform-node/NodeWS"
+import type { WebSocket } from "@effect/platform-node/NodeWS"
 import { credentials } from "@grpc/grpc-js"
 import type { ClientReadableStream } from "@grpc/grpc-js"
 import type { AddressInfo } from "node:net"
-import { WebSocketServer } from "ws"
-import type { WebSocket } from "ws"
 import { AudioServiceClient } from "../../src/proto/scaiinfer/v1/audio.ts"
 import type { SynthesizeEvent } from "../../src/proto/scaiinfer/v1/audio.ts"
 

@@ -110,7 +110,12 @@ const named = asked.filter((word) => !/^\d+$/u.test(word))
 try {
   const node = await launch(
     "fakeNode.ts",
-    ...["--pace", `${messageMillis}`, "--bytes", `${messageMillis * bytesPerMilli}`, "--messages", "15"]
+    "--pace",
+    `${messageMillis}`,
+    "--bytes",
+    `${messageMillis * bytesPerMilli}`,
+    "--messages",
+    "15"
   )
   const relay = await launch("stream/relay.ts", node.greeting)
   const { key, pid, url, voice } = await gateway({

@@ -25,12 +25,17 @@ export interface Ears {
   readonly onClose?: (code: number) => void
 }
 
+interface Ready {
+  readonly session_id: string
+  readonly resume_token: string
+}
+
 const opusPacketMillis = 20
 const bytesPerMilli = 32
 
 export class Talker {
   readonly #socket: WebSocket
-  readonly ready: Promise<{ readonly session_id: string; readonly resume_token: string }>
+  readonly ready: Promise<Ready>
   /** Items that came behind `ready`. */
   seq: number
   #dropped = false
@@ -40,7 +45,7 @@ export class Talker {
     this.seq = seq
     const socket = new WebSocket(url, { headers, perMessageDeflate: false, skipUTF8Validation: true })
     this.#socket = socket
-    const ready = Promise.withResolvers<any>()
+    const ready = Promise.withResolvers<Ready>()
     this.ready = ready.promise
     socket.once("open", () => this.send({ type: "open", voice_id: voice, output: outputOf(codec), ...open }))
     socket.on("message", (data: Buffer, isBinary: boolean) => {
@@ -53,7 +58,7 @@ export class Talker {
       }
       const text = data.toString()
       const type = /^\{"type":"(\w+)"/u.exec(text)![1]!
-      if (type === "ready") return ready.resolve(JSON.parse(text))
+      if (type === "ready") return ready.resolve(JSON.parse(text) as Ready)
       this.seq++
       ears.onFrame(type, at, text)
       if (type === "error") ready.reject(new Error(text))

@@ -77,8 +77,12 @@ class Caller {
     const { resume_token, session_id } = await this.ready
     const { seq } = this.#talker
     this.drop()
+    const droppedAt = performance.now()
     await sleep(20)
     this.#talker = this.#connect({ resume: { session_id, token: resume_token, last_seq: seq } }, seq)
+    await this.ready.catch((cause: unknown) => {
+      throw new Error(`not taken up again ${(performance.now() - droppedAt).toFixed(0)} ms later`, { cause })
+    })
   }
 
   leave(): void {

@@ -6,13 +6,14 @@
  * With `--factor` it speaks one text after another, a second of sound for each 15 characters, so many times faster than it is
  * heard, asleep meanwhile: a machine of its own whatever else this one does.
  *
- * To a line on its standard input it answers with the time at which each call was cancelled, by the text of the call.
+ * To a line on its standard input it then answers with what became of each paced call since the last line, by its text.
  */
 import { Server, ServerCredentials } from "@grpc/grpc-js"
 import type { sendUnaryData, ServerWritableStream } from "@grpc/grpc-js"
 import { createInterface } from "node:readline"
 import { setTimeout as sleep } from "node:timers/promises"
 import { parseArgs } from "node:util"
+import { takingCancels } from "../src/engine/node/Cancels.ts"
 import { AudioServiceService, Cloning, EngineState } from "../src/proto/scaiinfer/v1/audio.ts"
 import type {
   GetInfoResponse,
@@ -35,13 +36,30 @@ const { values } = parseArgs({
 const [delayMillis, messages, paceMillis] = [Number(values.delay), Number(values.messages), Number(values.pace)]
 const factor = Number(values.factor)
 const sampleRate = 16000
-const message = new Uint8Array(Number(values.bytes)).map((_, i) => i)
+
+/** Harmonics: about as hard to code as a voice, and no sample of it is silent. */
+const message = new Uint8Array(
+  Int16Array.from({ length: Number(values.bytes) / 2 }, (_, n) => {
+    let value = 0
+    for (let k = 1; k <= 12; k++) value += (0.2 / k) * Math.sin((2 * Math.PI * 120 * k * n) / sampleRate)
+    return Math.round(20_000 * value) || 1
+  }).buffer
+)
 const stamp = new DataView(message.buffer)
 
 /** SHA-256 of the one clip that it claims to hold. */
 const heldReference = Buffer.alloc(32, 1)
 
 type Call = ServerWritableStream<SynthesizeRequest, SynthesizeEvent>
+
+/** What became of a call, by the one clock of the machine. */
+export interface Fate {
+  readonly askedAt: number
+  /** Its first audio was written. */
+  firstAt?: number
+  endedAt?: number
+  cancelledAt?: number
+}
 
 const begin = (call: Call) =>
   call.write({
@@ -71,13 +89,16 @@ const atOnce = (call: Call) => {
 
 /** Calls, and the messages that each still has to write, by the millisecond of the period in which the next is due. */
 const slots = Array.from({ length: paceMillis }, () => new Map<Call, number>())
-const cancelled = new Map<string, number>()
+const fates = new Map<string, Fate>()
 
 const paced = (call: Call) => {
-  const slot = slots[Math.floor(monotonicMillis()) % paceMillis]!
+  const askedAt = monotonicMillis()
+  const fate: Fate = { askedAt }
+  fates.set(call.request.text, fate)
+  const slot = slots[Math.floor(askedAt) % paceMillis]!
   slot.set(call, messages)
   call.once("cancelled", () => {
-    cancelled.set(call.request.text, monotonicMillis())
+    fate.cancelledAt = monotonicMillis()
     slot.delete(call)
   })
   begin(call)
@@ -88,11 +109,16 @@ const writeWhatIsDue = () => {
   for (const now = monotonicMillis(); due <= now; due++) {
     const slot = slots[due % paceMillis]!
     for (const [call, left] of slot) {
-      stamp.setFloat64(0, monotonicMillis())
+      const at = monotonicMillis()
+      const fate = left === messages ? fates.get(call.request.text) : undefined
+      if (fate !== undefined) fate.firstAt = at
+      stamp.setFloat64(0, at)
       speak(call)
       if (left > 1) slot.set(call, left - 1)
       else {
         slot.delete(call)
+        const ended = fates.get(call.request.text)
+        if (ended !== undefined) ended.endedAt = monotonicMillis()
         end(call)
       }
     }
@@ -119,7 +145,7 @@ const inTurn = (call: Call) => {
   })
 }
 
-const server = new Server()
+const server = takingCancels(new Server())
 server.addService(AudioServiceService, {
   synthesize: (call: Call) => {
     if (factor > 0) inTurn(call)
@@ -169,6 +195,6 @@ const listen = () =>
 console.log((await Promise.all(Array.from({ length: Number(values.ports) }, listen))).join(","))
 
 createInterface({ input: process.stdin }).on("line", () => {
-  console.log(JSON.stringify(Object.fromEntries(cancelled)))
-  cancelled.clear()
+  console.log(JSON.stringify(Object.fromEntries(fates)))
+  for (const [text, { cancelledAt, endedAt }] of fates) if (cancelledAt ?? endedAt) fates.delete(text)
 }).once("close", () => process.exit())

@@ -63,6 +63,11 @@ export interface Gateway {
   readonly pid: number
 }
 
+/** Settings of a service whose callers are a benchmark. */
+export const noRateLimits = Object.fromEntries(
+  ["KEY", "USER", "TENANT", "PARTNER"].map((whose) => [`SCAISPEAK_RATE_LIMIT_${whose}`, "0"])
+)
+
 /** Starts the service with settings of its own and resolves once it greets with a voice. */
 export const gateway = async (env: Record<string, string>): Promise<Gateway> => {
   const dataDir = await mkdtemp(join(tmpdir(), "scaispeak-bench-"))
@@ -154,6 +159,12 @@ export const cpuMillis = (pid: number): number => {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /su, "").split(" ")
   return (Number(fields[11]) + Number(fields[12])) * tickMillis
 }
+/** Time that the main thread of a process could have run and had no core, ms: of what else the machine does. Linux. */
+export const waitMillis = (pid: number): number =>
+  Number(readFileSync(`/proc/${pid}/schedstat`, "utf8").split(" ")[1]) / 1e6
+/** Memory that a process has, bytes. Linux. */
+export const residentBytes = (pid: number): number =>
+  1024 * Number(/VmRSS:\s+(\d+)/u.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1])
 /** USER_HZ is 100 wherever Node runs. */
 const tickMillis = 10
 

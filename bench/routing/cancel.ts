@@ -1,5 +1,6 @@
 /** How soon the engine knows that a client has gone in mid-speech, by the one clock of the machine. */
 import { setTimeout as sleep } from "node:timers/promises"
+import type { Fate } from "../fakeNode.ts"
 import { launch, quantile } from "../harness.ts"
 import { monotonicMillis } from "../monotonicMillis.ts"
 import { names, open } from "./ways.ts"
@@ -61,8 +62,8 @@ const measure = async (
   const until = monotonicMillis() + limitMillis
   while (knownAt.size < goneAt.size) {
     if (monotonicMillis() > until) throw new Error(`${goneAt.size - knownAt.size} cancels did not reach the node`)
-    for (const [text, at] of Object.entries(JSON.parse(await ask("cancelled")) as Record<string, number>)) {
-      knownAt.set(text, at)
+    for (const [text, { cancelledAt }] of Object.entries(JSON.parse(await ask("fates")) as Record<string, Fate>)) {
+      if (cancelledAt !== undefined) knownAt.set(text, cancelledAt)
     }
     await sleep(5)
   }

@@ -14,6 +14,7 @@ import type { Engine } from "./Engine.ts"
 import * as Flite from "./Flite.ts"
 import * as Admission from "./node/Admission.ts"
 import * as AudioServer from "./node/AudioServer.ts"
+import { takingCancels } from "./node/Cancels.ts"
 import { health, HealthService } from "./node/Health.ts"
 import * as HeartbeatSender from "./node/HeartbeatSender.ts"
 import type { HeartbeatOptions } from "./node/HeartbeatSender.ts"
@@ -71,7 +72,7 @@ const serve = Effect.fnUntraced(function*(
   const references = References.make({ bytesMax: options.referenceBytesMax })
   const calls = yield* FiberSet.make<void, Refusal>()
   const fork = yield* FiberSet.runtime(calls)()
-  const server = new Server({ "grpc.max_receive_message_length": receiveBytesMax })
+  const server = takingCancels(new Server({ "grpc.max_receive_message_length": receiveBytesMax }))
   const audio = { ...options, version: manifest.version, engines, admission, references, fork }
   server.addService(AudioServer.AudioService, AudioServer.make(audio))
   server.addService(HealthService, health(() => !admission.draining()))

@@ -1,5 +1,6 @@
 /**
- * The program of one encoder thread: keeps any number of encodings, each fed and answered in turn.
+ * The program of one encoder thread: keeps any number of encodings, each fed and answered in turn, but for the first piece of
+ * a speech, for which somebody waits in silence: it goes before all pieces that follow others.
  *
  * Every `push`, `settle` and `end` gets exactly one answer, unless the encoding is cancelled first. A failing encoding is freed,
  * answered with its error, and hurts no other.
@@ -25,6 +26,14 @@ export type FromThread =
 /** An encoding that could not be opened says so when it is first asked for something. */
 const encodings = new Map<number, Encoding | { readonly error: unknown }>()
 
+/** Something that takes time. Of one encoding there is one at most. */
+type Task = ToThread & { readonly kind: "push" | "settle" | "end" }
+
+/** Encodings that have been given a piece since they were opened or settled. */
+const begun = new Set<number>()
+const firstPieces: Array<Task> = []
+const others: Array<Task> = []
+
 const serve = (port: NonNullable<typeof parentPort>): void => {
   const answer = (message: FromThread) =>
     port.postMessage(message, message.kind === "made" ? [message.bytes.buffer] : [])
@@ -32,6 +41,7 @@ const serve = (port: NonNullable<typeof parentPort>): void => {
   const forget = (id: number) => {
     const encoding = encodings.get(id)
     encodings.delete(id)
+    begun.delete(id)
     if (encoding !== undefined && "free" in encoding) encoding.free()
   }
 
@@ -47,6 +57,36 @@ const serve = (port: NonNullable<typeof parentPort>): void => {
     }
   }
 
+  const carryOut = (task: Task) => {
+    switch (task.kind) {
+      case "push":
+        return attempt(task.encoding, (encoding) => encoding.push(task.pcm))
+      case "settle":
+        begun.delete(task.encoding)
+        return attempt(task.encoding, (encoding) => encoding.settle())
+      case "end":
+        attempt(task.encoding, (encoding) => encoding.end())
+        return forget(task.encoding)
+    }
+  }
+
+  let working = false
+  /** One task a turn: what has come in meanwhile may have to go first. */
+  const work = () => {
+    const task = firstPieces.shift() ?? others.shift()
+    working = task !== undefined
+    if (task === undefined) return
+    carryOut(task)
+    setImmediate(work)
+  }
+  const enqueue = (task: Task) => {
+    const isFirst = task.kind === "push" && !begun.has(task.encoding)
+    if (isFirst) begun.add(task.encoding)
+    ;(isFirst ? firstPieces : others).push(task)
+    if (!working) setImmediate(work)
+    working = true
+  }
+
   port.on("message", (message: ToThread) => {
     switch (message.kind) {
       case "open":
@@ -56,17 +96,12 @@ const serve = (port: NonNullable<typeof parentPort>): void => {
           encodings.set(message.encoding, { error })
         }
         return
-      case "push":
-        return attempt(message.encoding, (encoding) => encoding.push(message.pcm))
-      case "settle":
-        return attempt(message.encoding, (encoding) => encoding.settle())
-      case "end":
-        attempt(message.encoding, (encoding) => encoding.end())
-        return forget(message.encoding)
       case "cancel":
         return forget(message.encoding)
       case "count":
         return answer({ kind: "counted", question: message.question, encodings: encodings.size })
+      default:
+        return enqueue(message)
     }
   })
   answer({ kind: "ready" })

@@ -9,11 +9,9 @@ import type { Scope } from "effect"
 import { isFailure, ShuttingDown } from "../../domain/Failure.ts"
 import type { Failure } from "../../domain/Failure.ts"
 import { RequestId } from "../../domain/Ids.ts"
-import { missing } from "../../domain/Permission.ts"
 import type { AuthUser, Permission } from "../../domain/Permission.ts"
-import { Identity } from "../../services/Identity.ts"
+import * as Admission from "../../services/Admission.ts"
 import { makeId } from "../../services/Ids.ts"
-import { Ledger } from "../../services/Ledger.ts"
 import { reset } from "./Sink.ts"
 import { statusOf, statusOfCode } from "./Status.ts"
 import type { Status } from "./Status.ts"
@@ -36,8 +34,7 @@ const farewellMillis = 250
 const decodeRequestId = Schema.decodeUnknownOption(RequestId)
 
 export const make = Effect.fnUntraced(function*(options: { readonly drainMs: number }) {
-  const identity = yield* Identity
-  const ledger = yield* Ledger
+  const admit = yield* Admission.make
   const fibers = yield* FiberSet.make<void>()
   const fork = yield* FiberSet.runtime(fibers)()
   let draining = false
@@ -52,27 +49,16 @@ export const make = Effect.fnUntraced(function*(options: { readonly drainMs: num
   const admitted = Effect.fnUntraced(function*<A>(
     call: ServerSurfaceCall,
     requestId: RequestId,
-    { action, permission }: Method,
+    method: Method,
     body: (caller: Caller) => Effect.Effect<A, Failure, Scope.Scope>
   ) {
     if (draining) return yield* new ShuttingDown()
     const header = String(call.metadata.get("authorization")[0] ?? "")
     const token = /^Bearer +(\S+)$/iu.exec(header)?.[1] ?? ""
-    const user = yield* identity.authenticate(Redacted.make(token))
+    const { audit, user } = yield* admit(Redacted.make(token), { ...method, requestId })
     const caller: Caller = { user, requestId, resourceId: null }
-    const audit = (outcome: "allowed" | "denied" | "failed") =>
-      ledger.audit({
-        actorUserId: user.userId,
-        tenantId: user.tenantId,
-        action,
-        resourceId: caller.resourceId,
-        outcome,
-        requestId
-      })
-    const denied = missing(user, permission)
-    if (denied !== undefined) return yield* Effect.andThen(audit("denied"), denied)
     return yield* Effect.scoped(body(caller)).pipe(
-      Effect.onExit((exit) => audit(Exit.isSuccess(exit) ? "allowed" : outcomeOf(exit.cause))),
+      Effect.onExit((exit) => audit(caller.resourceId, Exit.isSuccess(exit) ? "allowed" : outcomeOf(exit.cause))),
       Effect.annotateLogs({ request_id: requestId, tenant_id: user.tenantId })
     )
   })

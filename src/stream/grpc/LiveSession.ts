@@ -10,6 +10,7 @@ import type { Caller } from "./Calls.ts"
 import { clientFrameOf, serverFrameOf } from "./Frames.ts"
 import { reset } from "./Sink.ts"
 import type { Sink } from "./Sink.ts"
+import { next } from "./Source.ts"
 
 const openMillisMax = 10_000
 /** What a client that does not read gets to take its last frames; ms. */
@@ -24,26 +25,6 @@ const frameOf = (message: Incoming): ClientFrame | Failure => {
   const result = clientFrameOf(message)
   return result._tag === "Success" ? result.success : result.failure
 }
-
-/** The next message; null once the client has half-closed. The call is not read further than that. */
-const next = (call: Call): Effect.Effect<Incoming | null> =>
-  Effect.callback((resume) => {
-    const stop = () => call.off("readable", attempt).off("end", ended)
-    const ended = () => {
-      stop()
-      resume(Effect.succeed(null))
-    }
-    const attempt = () => {
-      const message = call.read() as Incoming | null
-      if (message === null) return
-      stop()
-      resume(Effect.succeed(message))
-    }
-    if (call.readableEnded) return ended()
-    call.on("readable", attempt).on("end", ended)
-    attempt()
-    return Effect.sync(stop)
-  })
 
 /** Succeeds with the code of what ended the session, or nothing after a good end. */
 export const make = Effect.gen(function*() {

@@ -8,45 +8,35 @@ import type {
   UntypedServiceImplementation
 } from "@grpc/grpc-js"
 import { Effect } from "effect"
-import { InvalidRequest, isFailure, PayloadTooLarge } from "../../domain/Failure.ts"
+import { isFailure } from "../../domain/Failure.ts"
 import type { Failure } from "../../domain/Failure.ts"
 import { frameBytesMax } from "../../domain/stream/ClientFrame.ts"
 import { SpeakServiceService } from "../../proto/scaispeak/v1/speak.ts"
 import type * as wire from "../../proto/scaispeak/v1/speak.ts"
 import * as Calls from "./Calls.ts"
+import { asIs, bounded } from "./Definitions.ts"
 import * as LiveSession from "./LiveSession.ts"
 import * as Sink from "./Sink.ts"
 import * as Speak from "./Speak.ts"
 import { statusOfCode } from "./Status.ts"
 import * as Voices from "./Voices.ts"
 
-/** A text of the most code points, and what is said about it. */
-const requestBytesMax = 1 << 20
-
-/** The library would answer what does not decode as an INTERNAL of its own. */
-const bounded = <A>(decode: (bytes: Buffer) => A, bytesMax: number) => (bytes: Buffer): A | Failure => {
-  if (bytes.length > bytesMax) {
-    return new PayloadTooLarge({ field: "message", reason: `must be at most ${bytesMax} bytes` })
-  }
-  try {
-    return decode(bytes)
-  } catch {
-    return InvalidRequest.field("message", "must be protobuf")
-  }
-}
-
-/** Streamed messages are encoded by who writes them: the definition's encoder would copy them once more. */
-const asIs = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-
 const { getJob, listVoices, speak, stream } = SpeakServiceService
-export const SpeakService = {
-  speak: { ...speak, requestDeserialize: bounded(speak.requestDeserialize, requestBytesMax), responseSerialize: asIs },
-  stream: { ...stream, requestDeserialize: bounded(stream.requestDeserialize, frameBytesMax), responseSerialize: asIs },
-  getJob,
-  listVoices: { ...listVoices, requestDeserialize: bounded(listVoices.requestDeserialize, frameBytesMax) }
-}
 
-export const make = Effect.fnUntraced(function*(options: { readonly stallMs: number; readonly drainMs: number }) {
+/** What each method takes at most. */
+const define = (bodyLimitBytes: number) => ({
+  speak: { ...speak, requestDeserialize: bounded(speak.requestDeserialize, bodyLimitBytes), responseSerialize: asIs },
+  stream: { ...stream, requestDeserialize: bounded(stream.requestDeserialize, frameBytesMax), responseSerialize: asIs },
+  getJob: { ...getJob, requestDeserialize: bounded(getJob.requestDeserialize, frameBytesMax) },
+  listVoices: { ...listVoices, requestDeserialize: bounded(listVoices.requestDeserialize, frameBytesMax) }
+})
+
+export const make = Effect.fnUntraced(function*(options: {
+  /** Largest message of one text. */
+  readonly bodyLimitBytes: number
+  readonly stallMs: number
+  readonly drainMs: number
+}) {
   const calls = yield* Calls.make(options)
   const speak = yield* Speak.make
   const live = yield* LiveSession.make
@@ -94,5 +84,5 @@ export const make = Effect.fnUntraced(function*(options: { readonly stallMs: num
     getJob: (_call: unknown, reply: sendUnaryData<wire.GetJobResponse>) =>
       reply({ code: status.UNIMPLEMENTED, details: "texts are not spoken later here", metadata: new Metadata() })
   }
-  return { service, draining: calls.draining }
+  return { definition: define(options.bodyLimitBytes), service, draining: calls.draining }
 })

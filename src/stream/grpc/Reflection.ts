@@ -138,7 +138,7 @@ const load = async () => {
   const encoded = (file: File | undefined) =>
     file && Array.from(whole(file), ({ proto }) => Buffer.from(toBinary(FileDescriptorProtoSchema, proto)))
   return {
-    fileByName: (name: string) => encoded(registry.getFile(name.replace(/\.proto$/u, ""))),
+    fileByName: (name: string) => encoded(registry.getFile(name)),
     fileBySymbol: (symbol: string) => encoded(symbols.get(symbol))
   }
 }

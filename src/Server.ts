@@ -74,9 +74,11 @@ const nodeCommand = [
 ] as const
 
 /** Live sessions hold their connections for as long as they like: they are asked to come to an end before the surfaces wait. */
-const Leave = Layer.effectDiscard(
-  Effect.flatMap(StreamService, ({ drain }) => Effect.addFinalizer(() => drain))
-)
+const Leave = Layer.effectDiscard(Effect.gen(function*() {
+  const { drain } = yield* StreamService
+  const { leave } = yield* GrpcServer
+  yield* Effect.addFinalizer(() => Effect.andThen(leave, drain))
+}))
 
 export const layer = (settings: Settings) => {
   const Outside = Layer.mergeAll(

@@ -12,6 +12,7 @@ import { RequestId } from "../../domain/Ids.ts"
 import type { AuthUser, Permission } from "../../domain/Permission.ts"
 import * as Admission from "../../services/Admission.ts"
 import { makeId } from "../../services/Ids.ts"
+import type { Drain } from "./Drain.ts"
 import { reset } from "./Sink.ts"
 import { statusOf, statusOfCode } from "./Status.ts"
 import type { Status } from "./Status.ts"
@@ -33,18 +34,20 @@ interface Method {
 const farewellMillis = 250
 const decodeRequestId = Schema.decodeUnknownOption(RequestId)
 
-export const make = Effect.fnUntraced(function*(options: { readonly drainMs: number }) {
+export const make = Effect.fnUntraced(function*(options: { readonly drain: Drain }) {
+  const { drain } = options
   const admit = yield* Admission.make
   const fibers = yield* FiberSet.make<void>()
   const fork = yield* FiberSet.runtime(fibers)()
-  let draining = false
-  yield* Effect.addFinalizer(() => {
-    draining = true
-    return FiberSet.awaitEmpty(fibers).pipe(
-      Effect.timeoutOption(options.drainMs),
-      Effect.andThen(FiberSet.clear(fibers))
-    )
-  })
+  yield* Effect.addFinalizer(() =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      drain.begin(now)
+      return FiberSet.awaitEmpty(fibers).pipe(
+        Effect.timeoutOption(drain.left(now)),
+        Effect.andThen(FiberSet.clear(fibers))
+      )
+    })
+  )
 
   const admitted = Effect.fnUntraced(function*<A>(
     call: ServerSurfaceCall,
@@ -52,7 +55,7 @@ export const make = Effect.fnUntraced(function*(options: { readonly drainMs: num
     method: Method,
     body: (caller: Caller) => Effect.Effect<A, Failure, Scope.Scope>
   ) {
-    if (draining) return yield* new ShuttingDown()
+    if (drain.isOn) return yield* new ShuttingDown()
     const header = String(call.metadata.get("authorization")[0] ?? "")
     const token = /^Bearer +(\S+)$/iu.exec(header)?.[1] ?? ""
     const { audit, user } = yield* admit(Redacted.make(token), { ...method, requestId })
@@ -94,7 +97,7 @@ export const make = Effect.fnUntraced(function*(options: { readonly drainMs: num
     const fiber = fork(work)
     call.once("cancelled", () => fiber.interruptUnsafe())
   }
-  return { run, draining: () => draining }
+  return { run }
 })
 
 export type Calls = Effect.Success<ReturnType<typeof make>>

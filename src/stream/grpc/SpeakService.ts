@@ -15,6 +15,7 @@ import { SpeakServiceService } from "../../proto/scaispeak/v1/speak.ts"
 import type * as wire from "../../proto/scaispeak/v1/speak.ts"
 import * as Calls from "./Calls.ts"
 import { asIs, bounded } from "./Definitions.ts"
+import type { Drain } from "./Drain.ts"
 import * as LiveSession from "./LiveSession.ts"
 import * as Sink from "./Sink.ts"
 import * as Speak from "./Speak.ts"
@@ -23,8 +24,8 @@ import * as Voices from "./Voices.ts"
 
 const { getJob, listVoices, speak, stream } = SpeakServiceService
 
-/** What each method takes at most. */
-const define = (bodyLimitBytes: number) => ({
+/** `bodyLimitBytes`: the largest message of one text. */
+export const define = ({ bodyLimitBytes }: { readonly bodyLimitBytes: number }) => ({
   speak: { ...speak, requestDeserialize: bounded(speak.requestDeserialize, bodyLimitBytes), responseSerialize: asIs },
   stream: { ...stream, requestDeserialize: bounded(stream.requestDeserialize, frameBytesMax), responseSerialize: asIs },
   getJob: { ...getJob, requestDeserialize: bounded(getJob.requestDeserialize, frameBytesMax) },
@@ -32,10 +33,8 @@ const define = (bodyLimitBytes: number) => ({
 })
 
 export const make = Effect.fnUntraced(function*(options: {
-  /** Largest message of one text. */
-  readonly bodyLimitBytes: number
   readonly stallMs: number
-  readonly drainMs: number
+  readonly drain: Drain
 }) {
   const calls = yield* Calls.make(options)
   const speak = yield* Speak.make
@@ -84,5 +83,5 @@ export const make = Effect.fnUntraced(function*(options: {
     getJob: (_call: unknown, reply: sendUnaryData<wire.GetJobResponse>) =>
       reply({ code: status.UNIMPLEMENTED, details: "texts are not spoken later here", metadata: new Metadata() })
   }
-  return { definition: define(options.bodyLimitBytes), service, draining: calls.draining }
+  return service
 })

@@ -108,8 +108,6 @@ const without = (fields: Fields, ...names: ReadonlyArray<string>): Fields => {
   for (const name of names) assert.ok(name in fields, `${name} is not there`)
   return Object.fromEntries(Object.entries(fields).filter(([name]) => !names.includes(name)))
 }
-const same = (schema: Fields, wire: Fields) => assert.deepEqual(comparable(wire), comparable(schema))
-
 const frames = (schemas: ReadonlyArray<Schema.Top>) =>
   new Map(schemas.map((schema) => {
     const { type, ...fields } = fieldsOf(schema)
@@ -130,14 +128,17 @@ describe.each(
 
   it.each([...schemas])("%s has the same fields", (type, fields) => {
     const found = cases.get(type)
-    assert.ok(found != null, type)
-    same(fields, ofMessage(found))
+    assert.ok(found !== null && found !== undefined, type)
+    assert.deepEqual(comparable(ofMessage(found)), comparable(fields))
   })
 })
 
 describe("messages of single calls", () => {
   it("SpeakRequest is the body of POST /speak, but for what answers later or elsewhere", () =>
-    same(without(fieldsOf(SpeakRequest), "force_async?", "save_to?"), ofMessage(message("SpeakRequest"))))
+    assert.deepEqual(
+      comparable(ofMessage(message("SpeakRequest"))),
+      comparable(without(fieldsOf(SpeakRequest), "force_async?", "save_to?"))
+    ))
 
   it("ListVoicesRequest is the query of GET /voices", () => {
     const query = Schema.Struct({
@@ -146,7 +147,7 @@ describe("messages of single calls", () => {
       limit: Schema.optionalKey(Schema.Number),
       cursor: Schema.optionalKey(Cursor)
     })
-    same(fieldsOf(query), ofMessage(message("ListVoicesRequest")))
+    assert.deepEqual(comparable(ofMessage(message("ListVoicesRequest"))), comparable(fieldsOf(query)))
   })
 
   it("SpeakHeader says what the JSON of POST /speak says", () => {
@@ -167,10 +168,10 @@ describe("messages of single calls", () => {
     )
     const voice = without(ofMessage(message("Voice")), "backends[]", "gender", "created_at_ms", "updated_at_ms")
     const { "license": wireLicense, ...wire } = voice
-    same(record, wire)
-    same(
-      without(license as Fields, "expires_at?"),
-      without(wireLicense as Fields, "expires_at_ms?")
+    assert.deepEqual(comparable(wire), comparable(record))
+    assert.deepEqual(
+      comparable(without(wireLicense as Fields, "expires_at_ms?")),
+      comparable(without(license as Fields, "expires_at?"))
     )
   })
 })

@@ -14,6 +14,7 @@ import type { ErasureId } from "../../domain/Ids.ts"
 import { ApiKeys } from "../ApiKeys.ts"
 import { orUnavailable } from "../Database.ts"
 import { Idempotency } from "../Idempotency.ts"
+import { JobExpiry } from "../JobExpiry.ts"
 import { affected } from "../sql/Dialect.ts"
 import type { UserSubject } from "../sql/ErasureRow.ts"
 import type { Step } from "./Step.ts"
@@ -26,11 +27,12 @@ export type ErasedUser = UserSubject & { readonly erasureId: ErasureId }
 export const make: Effect.Effect<
   ReadonlyArray<Step<ErasedUser>>,
   never,
-  SqlClient.SqlClient | ApiKeys | Idempotency
+  SqlClient.SqlClient | ApiKeys | Idempotency | JobExpiry
 > = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const keys = yield* ApiKeys
   const replies = yield* Idempotency
+  const jobs = yield* JobExpiry
 
   const count = (which: Statement.Fragment) =>
     orUnavailable(
@@ -62,6 +64,8 @@ export const make: Effect.Effect<
     }
   }
 
+  const ofJobs = rows("jobs", "synth_jobs", "job_id", "user_id", (user_id) => ({ user_id, key_id: null }))
+
   return [
     {
       kind: "api_keys",
@@ -72,6 +76,11 @@ export const make: Effect.Effect<
       kind: "kept_replies",
       erase: ({ tenantId, userId }) => replies.erase({ tenantId, userId }),
       left: ({ tenantId, userId }) => replies.count({ tenantId, userId })
+    },
+    {
+      kind: "jobs",
+      erase: (subject) => Effect.flatMap(jobs.erase(subject), (count) => Effect.as(ofJobs.erase(subject), count)),
+      left: ofJobs.left
     },
     rows("usage_records", "usage_records", "synthesis_id", "user_id", (user_id) => ({
       user_id,

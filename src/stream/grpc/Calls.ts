@@ -24,7 +24,7 @@ export interface Caller {
   resourceId: string | null
 }
 
-interface Method {
+export interface Method {
   /** In the audit row. */
   readonly action: string
   readonly permission: Permission

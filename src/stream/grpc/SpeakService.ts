@@ -1,5 +1,4 @@
 /** `scaispeak.v1.SpeakService`: what each method needs, and how its messages come in and go out. */
-import { Metadata, status } from "@grpc/grpc-js"
 import type {
   sendUnaryData,
   ServerDuplexStream,
@@ -16,6 +15,7 @@ import type * as wire from "../../proto/scaispeak/v1/speak.ts"
 import * as Calls from "./Calls.ts"
 import { asIs, bounded } from "./Definitions.ts"
 import type { Drain } from "./Drain.ts"
+import * as Jobs from "./Jobs.ts"
 import * as LiveSession from "./LiveSession.ts"
 import * as Sink from "./Sink.ts"
 import * as Speak from "./Speak.ts"
@@ -40,7 +40,24 @@ export const make = Effect.fnUntraced(function*(options: {
   const speak = yield* Speak.make
   const live = yield* LiveSession.make
   const list = yield* Voices.make
+  const find = yield* Jobs.make
   const given = <A>(message: A | Failure) => isFailure(message) ? Effect.fail(message) : Effect.succeed(message as A)
+
+  const unary = <Request, Response>(
+    method: Calls.Method,
+    answer: (request: Request, caller: Calls.Caller) => Effect.Effect<Response, Failure>
+  ) =>
+  (call: ServerUnaryCall<Request | Failure, Response>, reply: sendUnaryData<Response>) =>
+    calls.run(
+      call,
+      method,
+      (caller) => Effect.flatMap(given(call.request), (request) => answer(request, caller)),
+      (response, requestId) => {
+        call.sendMetadata(Sink.headOf(requestId))
+        reply(null, response)
+      },
+      (failed) => reply(failed)
+    )
 
   const service: UntypedServiceImplementation = {
     speak: (call: ServerWritableStream<wire.SpeakRequest | Failure, Uint8Array>) =>
@@ -65,23 +82,8 @@ export const make = Effect.fnUntraced(function*(options: {
         (failed) => call.emit("error", failed)
       ),
 
-    listVoices: (
-      call: ServerUnaryCall<wire.ListVoicesRequest | Failure, wire.ListVoicesResponse>,
-      reply: sendUnaryData<wire.ListVoicesResponse>
-    ) =>
-      calls.run(
-        call,
-        { action: "grpc.listVoices", permission: "scaispeak:voice.read" },
-        (caller) => Effect.flatMap(given(call.request), (request) => list(request, caller)),
-        (page, requestId) => {
-          call.sendMetadata(Sink.headOf(requestId))
-          reply(null, page)
-        },
-        (failed) => reply(failed)
-      ),
-
-    getJob: (_call: unknown, reply: sendUnaryData<wire.GetJobResponse>) =>
-      reply({ code: status.UNIMPLEMENTED, details: "texts are not spoken later here", metadata: new Metadata() })
+    listVoices: unary({ action: "grpc.listVoices", permission: "scaispeak:voice.read" }, list),
+    getJob: unary({ action: "grpc.getJob", permission: "scaispeak:synthesize" }, find)
   }
   return service
 })

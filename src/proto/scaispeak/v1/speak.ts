@@ -199,6 +199,17 @@ export namespace JobStatus {
   export type UNRECOGNIZED = typeof JobStatus.UNRECOGNIZED;
 }
 
+export const SaveStatus = { UNSPECIFIED: 0, SAVED: 1, FAILED: 2, UNRECOGNIZED: -1 } as const;
+
+export type SaveStatus = typeof SaveStatus[keyof typeof SaveStatus];
+
+export namespace SaveStatus {
+  export type UNSPECIFIED = typeof SaveStatus.UNSPECIFIED;
+  export type SAVED = typeof SaveStatus.SAVED;
+  export type FAILED = typeof SaveStatus.FAILED;
+  export type UNRECOGNIZED = typeof SaveStatus.UNRECOGNIZED;
+}
+
 export const VoiceScope = { UNSPECIFIED: 0, GLOBAL: 1, TENANT: 2, USER: 3, UNRECOGNIZED: -1 } as const;
 
 export type VoiceScope = typeof VoiceScope[keyof typeof VoiceScope];
@@ -582,8 +593,29 @@ export interface Job {
   attempts: number;
   createdAtMs: number;
   startedAtMs?: number | undefined;
-  finishedAtMs?: number | undefined;
+  finishedAtMs?:
+    | number
+    | undefined;
+  /** Until then the audio is kept. */
   expiresAtMs: number;
+  /**
+   * Key of the finished file in the object store; GET /speak/jobs/{job_id}/audio has its bytes. Absent before the end and
+   * after the expiry.
+   */
+  audioUri?:
+    | string
+    | undefined;
+  /** If the request had save_to and the job ended. */
+  saveTo?: SavedTo | undefined;
+}
+
+/** Where the audio was put besides, or why it was not. */
+export interface SavedTo {
+  status: SaveStatus;
+  shareId: string;
+  fileId?: string | undefined;
+  name?: string | undefined;
+  reason?: string | undefined;
 }
 
 /** Unspecified and absent fields filter nothing. */
@@ -4007,6 +4039,8 @@ function createBaseJob(): Job {
     startedAtMs: undefined,
     finishedAtMs: undefined,
     expiresAtMs: 0,
+    audioUri: undefined,
+    saveTo: undefined,
   };
 }
 
@@ -4062,6 +4096,12 @@ export const Job: MessageFns<Job> = {
     }
     if (message.expiresAtMs !== 0) {
       writer.uint32(136).uint64(message.expiresAtMs);
+    }
+    if (message.audioUri !== undefined) {
+      writer.uint32(146).string(message.audioUri);
+    }
+    if (message.saveTo !== undefined) {
+      SavedTo.encode(message.saveTo, writer.uint32(154).fork()).join();
     }
     return writer;
   },
@@ -4215,6 +4255,22 @@ export const Job: MessageFns<Job> = {
             message.expiresAtMs = longToNumber(reader.uint64());
             continue;
           }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.audioUri = reader.string();
+            continue;
+          }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.saveTo = SavedTo.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4249,6 +4305,113 @@ export const Job: MessageFns<Job> = {
     message.startedAtMs = object.startedAtMs ?? undefined;
     message.finishedAtMs = object.finishedAtMs ?? undefined;
     message.expiresAtMs = object.expiresAtMs ?? 0;
+    message.audioUri = object.audioUri ?? undefined;
+    message.saveTo = (object.saveTo !== undefined && object.saveTo !== null)
+      ? SavedTo.fromPartial(object.saveTo)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseSavedTo(): SavedTo {
+  return { status: 0, shareId: "", fileId: undefined, name: undefined, reason: undefined };
+}
+
+export const SavedTo: MessageFns<SavedTo> = {
+  encode(message: SavedTo, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.status !== 0) {
+      writer.uint32(8).int32(message.status);
+    }
+    if (message.shareId !== "") {
+      writer.uint32(18).string(message.shareId);
+    }
+    if (message.fileId !== undefined) {
+      writer.uint32(26).string(message.fileId);
+    }
+    if (message.name !== undefined) {
+      writer.uint32(34).string(message.name);
+    }
+    if (message.reason !== undefined) {
+      writer.uint32(42).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SavedTo {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSavedTo();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.status = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.shareId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.fileId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<SavedTo>, I>>(base?: I): SavedTo {
+    return SavedTo.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SavedTo>, I>>(object: I): SavedTo {
+    const message = createBaseSavedTo();
+    message.status = object.status ?? 0;
+    message.shareId = object.shareId ?? "";
+    message.fileId = object.fileId ?? undefined;
+    message.name = object.name ?? undefined;
+    message.reason = object.reason ?? undefined;
     return message;
   },
 };

@@ -16,6 +16,12 @@ const openMillisMax = 10_000
 /** What a client that does not read gets to take its last frames; ms. */
 const farewellMillis = 500
 
+/**
+ * Clients that cancel may half-close first (Node's do), in the same breath; ms. A session that is to wait for another call is
+ * not closed by that.
+ */
+const resetMillis = 200
+
 /** A message that came in, or why it is none. */
 export type Incoming = wire.ClientFrame | Failure
 type Call = ServerDuplexStream<Incoming, Uint8Array>
@@ -53,6 +59,7 @@ export const make = Effect.gen(function*() {
         const frame = frameOf(message)
         yield* session.receive(!isFailure(frame) && frame.type === "open" ? openedAlready : frame)
       }
+      if (resumable) yield* Effect.sleep(resetMillis)
       yield* session.receive({ type: "close", mode: "drain" })
       return yield* Effect.never
     })

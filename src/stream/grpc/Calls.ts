@@ -32,6 +32,8 @@ export interface Method {
 
 /** What a call that missed its end gets to see of it; ms. */
 const farewellMillis = 250
+/** Live sessions say themselves that their time is over: they look at the clock once a second; ms. */
+const lastWordMillis = 1250
 const decodeRequestId = Schema.decodeUnknownOption(RequestId)
 
 export const make = Effect.fnUntraced(function*(options: { readonly drain: Drain }) {
@@ -43,7 +45,7 @@ export const make = Effect.fnUntraced(function*(options: { readonly drain: Drain
     Effect.flatMap(Clock.currentTimeMillis, (now) => {
       drain.begin(now)
       return FiberSet.awaitEmpty(fibers).pipe(
-        Effect.timeoutOption(drain.left(now)),
+        Effect.timeoutOption(drain.left(now) + lastWordMillis),
         Effect.andThen(FiberSet.clear(fibers))
       )
     })
@@ -74,13 +76,16 @@ export const make = Effect.fnUntraced(function*(options: { readonly drain: Drain
     finish: (result: A, requestId: RequestId) => void,
     refuse: (status: Status) => void
   ): void => {
-    const work = Effect.gen(function*() {
+    const work = Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
       const given = decodeRequestId(call.metadata.get("x-request-id")[0])
       const requestId = Option.isSome(given) ? given.value : yield* makeId("req")
       const remaining = Number(call.getDeadline()) - (yield* Clock.currentTimeMillis)
       const answer = admitted(call, requestId, method, body)
+      // Whoever interrupts the answer does not take away the call's end.
       const exit = yield* Effect.exit(
-        Number.isFinite(remaining) ? Effect.timeoutOption(answer, Math.max(remaining, 0)) : Effect.asSome(answer)
+        restore(
+          Number.isFinite(remaining) ? Effect.timeoutOption(answer, Math.max(remaining, 0)) : Effect.asSome(answer)
+        )
       )
       if (call.cancelled) return
       if (Exit.isSuccess(exit)) {
@@ -93,7 +98,7 @@ export const make = Effect.fnUntraced(function*(options: { readonly drain: Drain
       refuse(endOf(exit.cause, requestId))
       const failure = exit.cause.reasons.find(Cause.isFailReason)?.error
       if (failure?._tag === "ClientTooSlow") reset(call)
-    })
+    }))
     const fiber = fork(work)
     call.once("cancelled", () => fiber.interruptUnsafe())
   }

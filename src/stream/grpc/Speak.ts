@@ -82,7 +82,8 @@ export const make = Effect.gen(function*() {
       Stream.tap((chunk) =>
         Effect.sync(() => {
           pcmBytes += chunk.pcm.length
-          words.push(...chunk.words)
+          // Engines that measure them give them unasked.
+          if (request.timestamps === "word") words.push(...chunk.words)
         })
       ),
       encoder.encode({ format: responseFormat, sourceRate: plan.sampleRate, targetRate: sampleRate })

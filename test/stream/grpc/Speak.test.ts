@@ -32,6 +32,8 @@ layer(TestServer.layer(env), { excludeTestServices: true })("Speak", (it) => {
       assert.deepEqual(events.at(-1)?.event, { $case: "done", value: { audioDurationMs: 1500 } })
       const audio = events.flatMap(({ event }) => event?.$case === "audio" ? [event.value] : [])
       assert.ok(Buffer.concat(audio).equals(spoken))
+      const unasked = yield* collect(client.speak(saying("words"), bearer(token)))
+      assert.deepEqual(kinds(unasked.events), ["header", "audio", "done"])
     }))
 
   it.effect("refuses with status, code and request id, and has dispatched nothing", () =>

@@ -14,6 +14,7 @@ import { SpeakRequest } from "../../../src/domain/SpeakRequest.ts"
 import { clientFrames, Open } from "../../../src/domain/stream/ClientFrame.ts"
 import { serverFrames } from "../../../src/domain/stream/ServerFrame.ts"
 import { Cursor, voiceFilterFields } from "../../../src/domain/VoiceFilter.ts"
+import { JobRecord } from "../../../src/http/api/Jobs.ts"
 import { SpeakReply } from "../../../src/http/api/Speech.ts"
 import { VoiceRecord } from "../../../src/http/api/Voices.ts"
 
@@ -174,4 +175,18 @@ describe("messages of single calls", () => {
       comparable(without(license as Fields, "expires_at?"))
     )
   })
+
+  it("Job is the record of GET /speak/jobs/{job_id}, with times in ms and its progress beside the rest", () => {
+    const record = without(fieldsOf(JobRecord), "audio_url?", "audio_duration_ms?", ...times.map(([name]) => name))
+    const { progress, ...rest } = record
+    const wire = without(ofMessage(message("Job")), ...times.map(([, name]) => name))
+    assert.deepEqual(comparable(wire), comparable({ ...rest, ...(progress as Fields) }))
+  })
 })
+
+const times = [
+  ["created_at", "created_at_ms"],
+  ["started_at?", "started_at_ms?"],
+  ["finished_at?", "finished_at_ms?"],
+  ["expires_at", "expires_at_ms"]
+] as const

@@ -3,11 +3,15 @@
  *
  * It speaks `--messages` of `--bytes` (48 KB in ten by default) at once, `--delay` ms after it was asked; or, with
  * `--pace`, one each so many ms, all calls by one timer, each message beginning with the time at which it was written.
+ * With `--factor` it speaks one text after another, a second of sound for each 15 characters, so many times faster than it is
+ * heard, asleep meanwhile: a machine of its own whatever else this one does.
+ *
  * To a line on its standard input it answers with the time at which each call was cancelled, by the text of the call.
  */
 import { Server, ServerCredentials } from "@grpc/grpc-js"
 import type { sendUnaryData, ServerWritableStream } from "@grpc/grpc-js"
 import { createInterface } from "node:readline"
+import { setTimeout as sleep } from "node:timers/promises"
 import { parseArgs } from "node:util"
 import { AudioServiceService, Cloning, EngineState } from "../src/proto/scaiinfer/v1/audio.ts"
 import type {
@@ -24,10 +28,13 @@ const { values } = parseArgs({
     messages: { type: "string", default: "10" },
     bytes: { type: "string", default: "4800" },
     pace: { type: "string", default: "0" },
+    factor: { type: "string", default: "0" },
     ports: { type: "string", default: "1" }
   }
 })
 const [delayMillis, messages, paceMillis] = [Number(values.delay), Number(values.messages), Number(values.pace)]
+const factor = Number(values.factor)
+const sampleRate = 16000
 const message = new Uint8Array(Number(values.bytes)).map((_, i) => i)
 const stamp = new DataView(message.buffer)
 
@@ -41,7 +48,7 @@ const begin = (call: Call) =>
     event: {
       $case: "header",
       value: {
-        sampleRate: 16000,
+        sampleRate,
         model: "fake",
         modelVersion: "1",
         engine: "fake",
@@ -93,10 +100,30 @@ const writeWhatIsDue = () => {
 }
 if (paceMillis > 0) setInterval(writeWhatIsDue, 1)
 
+const charactersPerSecond = 15
+const second = new Uint8Array(2 * sampleRate).map((_, i) => i >> 3)
+let turn = Promise.resolve()
+/** What was asked for first is spoken first. */
+const inTurn = (call: Call) => {
+  begin(call)
+  turn = turn.then(async () => {
+    const seconds = Math.ceil(call.request.text.length / charactersPerSecond)
+    const began = performance.now()
+    for (let said = 0; said < seconds && !call.cancelled;) {
+      await sleep(Math.max(1, began + ((said + 1) * 1000) / factor - performance.now()))
+      for (const due = ((performance.now() - began) * factor) / 1000; said < Math.min(due, seconds); said++) {
+        call.write({ event: { $case: "audio", value: { pcm: second } } })
+      }
+    }
+    if (!call.cancelled) end(call)
+  })
+}
+
 const server = new Server()
 server.addService(AudioServiceService, {
   synthesize: (call: Call) => {
-    if (paceMillis > 0) paced(call)
+    if (factor > 0) inTurn(call)
+    else if (paceMillis > 0) paced(call)
     else if (delayMillis > 0) setTimeout(() => atOnce(call), delayMillis)
     else atOnce(call)
   },
@@ -113,7 +140,7 @@ server.addService(AudioServiceService, {
         state: EngineState.READY,
         stateReason: ""
       }],
-      load: { capacity: 10_000, active: 0, queued: 0 },
+      load: { capacity: factor > 0 ? 4 : 10_000, active: 0, queued: 0 },
       draining: false,
       heldReferences: [heldReference]
     }),

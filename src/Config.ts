@@ -160,6 +160,7 @@ const complete = (env: Decoded) => {
       sessionMs: env.SCAISPEAK_STREAM_SESSION_MS ?? 3_600_000,
       resumeMs: env.SCAISPEAK_STREAM_RESUME_MS ?? 30_000
     },
+    pingMs: env.SCAISPEAK_SOCKET_PING_MS ?? 20_000,
     rateLimits: {
       key: env.SCAISPEAK_RATE_LIMIT_KEY ?? limits.key,
       user: env.SCAISPEAK_RATE_LIMIT_USER ?? limits.user,

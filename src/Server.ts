@@ -65,6 +65,7 @@ import { VoiceWarmRegistry } from "./services/VoiceWarmRegistry.ts"
 import { GrpcServer } from "./stream/GrpcServer.ts"
 import * as Recorder from "./stream/Recorder.ts"
 import { StreamService } from "./stream/StreamService.ts"
+import { Sockets } from "./stream/websocket/Sockets.ts"
 import * as SpeakRoute from "./stream/websocket/SpeakRoute.ts"
 import { serverOptions } from "./stream/websocket/Upgrade.ts"
 
@@ -194,9 +195,8 @@ export const foundation = (settings: Settings) => {
 
 /** Live sessions hold their connections for as long as they like: they are asked to come to an end before the surfaces wait. */
 const Leave = Layer.effectDiscard(Effect.gen(function*() {
-  const { drain } = yield* StreamService
-  const { leave } = yield* GrpcServer
-  yield* Effect.addFinalizer(() => Effect.andThen(leave, drain))
+  const [streams, sockets, grpc] = yield* Effect.all([StreamService, Sockets, GrpcServer])
+  yield* Effect.addFinalizer(() => Effect.all([grpc.leave, streams.drain, sockets.leave], { discard: true }))
 }))
 
 export const layer = (settings: Settings) => {
@@ -209,7 +209,7 @@ export const layer = (settings: Settings) => {
   }
   return Leave.pipe(
     Layer.provideMerge(Layer.merge(Http.layer(settings, Beside), GrpcServer.layer(settings))),
-    Layer.provideMerge(StreamService.layer(settings)),
+    Layer.provideMerge(Layer.merge(StreamService.layer(settings), Sockets.layer(settings))),
     Layer.provide(Readiness.layer({ engine: settings.engine })),
     Layer.provide(Uploads.layer(settings.upload)),
     Layer.provideMerge(foundation(settings))

@@ -1,13 +1,42 @@
-/** A hundred thousand characters to one file: how long, and how much memory. */
+/**
+ * A long text to one file: how long, how soon after its last sentence, and how much memory.
+ *
+ * By Flite, whose nodes have a core each and share both with the worker and its encoder; and by nodes that sleep while they
+ * speak, at a fixed factor of real time, which shows what the scheduler makes of a second node.
+ */
 import { execFile } from "node:child_process"
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { loadavg, tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { promisify } from "node:util"
-import { gateway, launchOn } from "../harness.ts"
+import { gateway, launchOn, start, stop } from "../harness.ts"
 
-const characters = 100_000
+interface Kind {
+  readonly name: string
+  readonly characters: number
+  readonly voice: string
+  readonly node: (core: number) => Promise<string>
+}
+
+/** Times faster than it is heard. */
+const factor = 20
+const flite: Kind = {
+  name: "Flite",
+  characters: 100_000,
+  voice: "vox_flite_awb",
+  node: async (core) => {
+    const { greeting } = await launchOn({ core }, "../src/main.ts", "node", "--embedded", "--listen", "127.0.0.1:0")
+    return JSON.parse(greeting).address as string
+  }
+}
+const sleeping: Kind = {
+  name: `${factor} times real time`,
+  characters: 20_000,
+  voice: "vox_fake_one",
+  node: () => start("fakeNode.ts", "--factor", String(factor))
+}
+
 const sentences = [
   "The birch canoe slid on the smooth planks before the sun was up, and nobody saw it go.",
   "Glue the sheet to the dark blue background, and leave it there until the evening.",
@@ -19,7 +48,7 @@ const sentences = [
 ]
 
 /** A book of ten chapters. */
-const book = (() => {
+const bookOf = (characters: number): string => {
   let text = ""
   for (let chapter = 1, i = 0; text.length < characters; chapter++) {
     text += `${chapter === 1 ? "" : "\n\n"}Chapter ${chapter}\n\n`
@@ -28,7 +57,7 @@ const book = (() => {
     }
   }
   return `${text.slice(0, characters - 1)}.`
-})()
+}
 
 interface Job {
   readonly job_id: string
@@ -43,12 +72,9 @@ const megabytes = async (pid: number, field: "VmRSS" | "VmHWM"): Promise<number>
   return Number(new RegExp(`${field}:\\s+(\\d+)`, "u").exec(status)![1]) / 1024
 }
 
-const run = async (nodeCount: 1 | 2): Promise<number> => {
+const run = async ({ characters, name, node, voice }: Kind, nodeCount: 1 | 2) => {
   const dataDir = await mkdtemp(join(tmpdir(), "scaispeak-bench-"))
-  const nodes = await Promise.all(Array.from({ length: nodeCount }, async (_, core) => {
-    const { greeting } = await launchOn({ core }, "../src/main.ts", "node", "--embedded", "--listen", "127.0.0.1:0")
-    return JSON.parse(greeting).address as string
-  }))
+  const nodes = await Promise.all(Array.from({ length: nodeCount }, (_, core) => node(core)))
   const env = { SCAISPEAK_DATA_DIR: dataDir, SCAISPEAK_NODES: nodes.join(","), SCAISPEAK_LOG_LEVEL: "warning" }
   const { key, url } = await gateway({ ...env, SCAISPEAK_JOBS_CONCURRENCY: "0" })
   const worker = await launchOn({ env: { ...env, NODE_ENV: "production" } }, "../src/main.ts", "worker")
@@ -56,7 +82,7 @@ const run = async (nodeCount: 1 | 2): Promise<number> => {
   const ask = async (path: string) =>
     ((await (await fetch(url + path, { headers })).json()) as { readonly data: Job }).data
   const speak = async (text: string) => {
-    const body = JSON.stringify({ text, voice_id: "vox_flite_awb", response_format: "mp3", force_async: true })
+    const body = JSON.stringify({ text, voice_id: voice, response_format: "mp3", force_async: true })
     const reply = await fetch(`${url}/speak`, { method: "POST", headers, body })
     return ((await reply.json()) as { readonly data: { readonly job_id: string } }).data.job_id
   }
@@ -74,7 +100,7 @@ const run = async (nodeCount: 1 | 2): Promise<number> => {
   await sleep(2000)
   const idle = await megabytes(worker.pid, "VmRSS")
   await writeFile(`/proc/${worker.pid}/clear_refs`, "5")
-  const { job, spoken, whole } = await ended(await speak(book))
+  const { job, spoken, whole } = await ended(await speak(bookOf(characters)))
   const peak = await megabytes(worker.pid, "VmHWM")
   const file = join(dataDir, "book.mp3")
   const audio = await fetch(`${url}/speak/jobs/${job.job_id}/audio`, { headers })
@@ -87,22 +113,29 @@ const run = async (nodeCount: 1 | 2): Promise<number> => {
     readonly words: ReadonlyArray<unknown>
   }
   console.log(
-    `${characters} characters, ${nodeCount} node${nodeCount > 1 ? "s" : ""}: spoken in ${
-      (spoken / 1000).toFixed(1)
-    } s, one file after ${(whole / 1000).toFixed(1)} s; ${
-      (job.audio_duration_ms / 60_000).toFixed(1)
-    } min of speech, ffmpeg decodes ${(decoded / 60).toFixed(1)} min${
-      stderr === "" ? "" : ` (${stderr.slice(0, 200)})`
-    }, ` +
+    `${name}, ${characters} characters, ${nodeCount} node${nodeCount > 1 ? "s" : ""}, load ${
+      loadavg()[0]!.toFixed(1)
+    }: spoken in ${(spoken / 1000).toFixed(1)} s, one file after ${(whole / 1000).toFixed(1)} s, ${
+      ((whole - spoken) / 1000).toFixed(1)
+    } s after its last sentence; ${(job.audio_duration_ms / 60_000).toFixed(1)} min of speech, ffmpeg decodes ${
+      (decoded / 60).toFixed(1)
+    } min${stderr === "" ? "" : ` (${stderr.slice(0, 200)})`}, ` +
       `${timings.chapters.length} chapters, ${timings.words.length} words; worker ${idle.toFixed(0)} MB idle, ` +
       `${peak.toFixed(0)} MB at most: +${(peak - idle).toFixed(0)} MB`
   )
+  await stop()
   await rm(dataDir, { recursive: true, force: true })
-  return spoken
+  return { spoken, whole }
 }
 
-export const long = async () => {
-  const one = await run(1)
-  const two = await run(2)
-  console.log(`speaking takes two nodes ${(two / one).toFixed(2)} of the time of one`)
+const compare = (kind: Kind) => async () => {
+  const one = await run(kind, 1)
+  const two = await run(kind, 2)
+  console.log(
+    `${kind.name}: two nodes speak it in ${(two.spoken / one.spoken).toFixed(2)} of the time of one; the file takes ${
+      (two.whole / one.whole).toFixed(2)
+    }`
+  )
 }
+export const long = compare(flite)
+export const nodes = compare(sleeping)

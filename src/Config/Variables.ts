@@ -142,6 +142,10 @@ export const variables = {
   SCAISPEAK_STREAM_IDLE_MS: [wholeNumber(1000, 3_600_000), "time after which a live session without any frame ends"],
   SCAISPEAK_STREAM_SESSION_MS: [wholeNumber(1000, 86_400_000), "longest time that a live session may last"],
   SCAISPEAK_STREAM_RESUME_MS: [wholeNumber(0, 600_000), "time that a live session waits for a dropped client"],
+  SCAISPEAK_SOCKET_PING_MS: [
+    wholeNumber(100, 600_000),
+    "time between two pings of a WebSocket; a peer that says nothing from one to the next is gone"
+  ],
   SCAISPEAK_DRAIN_MS: [wholeNumber(0, 600_000), "time that running calls get to finish at shutdown"],
   SCAISPEAK_OTLP_ENDPOINT: [url("http:", "https:"), "OpenTelemetry collector (OTLP over HTTP)"],
   SCAISPEAK_LOG_LEVEL: [

@@ -5,12 +5,12 @@
  * which puts the job back for another one; by its death, after which the lease runs out; by a failure, after which the job
  * waits and is tried again, at most five times without getting further. However a run ends, its job has one end, one usage row and one file.
  */
-import { Cause, Effect, Layer, Metric, Schedule, Schema, Stream } from "effect"
+import { Cause, Effect, Fiber, Layer, Metric, Schedule, Schema, Stream } from "effect"
 import { show } from "../domain/Failure.ts"
 import type { Code, Failure } from "../domain/Failure.ts"
 import { isFailure } from "../domain/Failure.ts"
 import type { JobId } from "../domain/Ids.ts"
-import { failuresMax, folderOf, isDeadly, isWorthAnotherRun, lanes } from "../domain/Job.ts"
+import { failuresMax, folderOf, isDeadly, isWorthAnotherRun, laneOf, lanes } from "../domain/Job.ts"
 import type { Lane } from "../domain/Job.ts"
 import { segmentsOf } from "../services/JobPlan.ts"
 import { costOf, GaveWay, JobQueue } from "../services/JobQueue.ts"
@@ -21,6 +21,7 @@ import { Signals } from "../services/Signals.ts"
 import { assemble } from "./SynthJobs/Assembly.ts"
 import { save } from "./SynthJobs/Saving.ts"
 import * as Segments from "./SynthJobs/Segments.ts"
+import * as Shelf from "./SynthJobs/Shelf.ts"
 import { speak } from "./SynthJobs/Speaking.ts"
 
 export interface SynthJobsOptions {
@@ -78,16 +79,24 @@ export const layer = ({ concurrency }: SynthJobsOptions) =>
       const work = Effect.fnUntraced(function*(run: Run) {
         const segments = Segments.make(objects, run.jobId)
         const cuts = yield* insist(cutsOf(run))
-        const spoken = yield* speak(run, cuts, segments, segmentsAtOnce)
-        if (spoken === undefined) {
+        const finished = yield* insist(segments.finished)
+        const shelf = yield* Shelf.make(
+          cuts.length,
+          finished,
+          finished.size === 0 ? undefined : run.row.speaker ?? undefined
+        )
+        const assembling = yield* Effect.forkScoped(insist(assemble(run, cuts, segments, shelf)))
+        const othersWait = queue.isWaiting(laneOf(run.row.characters))
+        if (!(yield* speak(run, cuts, segments, shelf, { othersWait, segmentsAtOnce }))) {
+          yield* Fiber.interrupt(assembling)
           yield* insist(runs.putBack(run, null))
           return yield* new GaveWay({ cost: costOf(run.row.characters) })
         }
-        const { audioMs, facts, key } = yield* insist(assemble(run, cuts, segments, spoken))
+        const { audioMs, facts, key } = yield* Fiber.join(assembling)
         const saved = yield* save(run, key, facts)
         yield* insist(runs.end(run, { status: "completed", audioUri: key, audioMs, saved }))
         yield* runEnded("completed")
-      })
+      }, Effect.scoped)
 
       /** Fails as soon as the job is not this run's any more. */
       const lost = Effect.fnUntraced(function*(run: Run) {

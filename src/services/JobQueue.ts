@@ -40,6 +40,8 @@ export class JobQueue extends Context.Service<JobQueue, {
     lane: Lane,
     handle: (jobId: JobId, attempts: number) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | StorageUnavailable, R>
+  /** Whether the lane holds a job whose turn it is and that nobody has. */
+  readonly isWaiting: (lane: Lane) => Effect.Effect<boolean, StorageUnavailable>
 }>()("scaispeak/JobQueue") {
   /** `leaseMs`: the jobs of a process that nothing is heard of for so long are handed to others. */
   static readonly layer = (options: { readonly leaseMs: number }) =>
@@ -48,7 +50,7 @@ export class JobQueue extends Context.Service<JobQueue, {
       Effect.gen(function*() {
         const signals = yield* Signals
         const sql = yield* SqlClient.SqlClient
-        const { nudge, store } = yield* FairStore.make({ leaseMs: options.leaseMs, pollMs: pollMillis })
+        const { isWaiting, nudge, store } = yield* FairStore.make({ leaseMs: options.leaseMs, pollMs: pollMillis })
         const { tellOthers } = yield* signals.subscribe("jobs.queued")
         yield* onSignal(signals, "jobs.queued", () => nudge)
         const factory = yield* Effect.provideService(
@@ -72,7 +74,8 @@ export class JobQueue extends Context.Service<JobQueue, {
               Effect.asVoid,
               away
             ),
-          take: (lane, handle) => away(queues[lane].take((_, { attempts, id }) => handle(JobId.make(id), attempts)))
+          take: (lane, handle) => away(queues[lane].take((_, { attempts, id }) => handle(JobId.make(id), attempts))),
+          isWaiting: (lane) => orUnavailable(isWaiting(lane))
         })
       })
     )

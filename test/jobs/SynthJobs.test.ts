@@ -4,7 +4,7 @@ import { Effect, Exit, Layer, Redacted, Scope, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import assert from "node:assert/strict"
-import { mkdtemp, rm } from "node:fs/promises"
+import { mkdtemp, readdir, rm, stat } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { BackendFailed, BackendUnavailable, SaveToFailed, VoiceNotReady } from "../../src/domain/Failure.ts"
@@ -97,11 +97,21 @@ const folder = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), "scaispeak-jobs-"))),
   (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
 )
-const Stores = Layer.unwrap(Effect.map(folder, (path) =>
-  Layer.merge(
+let root = ""
+const Stores = Layer.unwrap(Effect.map(folder, (path) => {
+  root = join(path, "objects")
+  return Layer.merge(
     Database.layer(Redacted.make(`sqlite:${join(path, "test.sqlite")}`)),
-    Filesystem.layer({ folder: join(path, "objects") })
-  )))
+    Filesystem.layer({ folder: root })
+  )
+}))
+
+/** Bytes of each object that is on its way. */
+const drafts = Effect.promise(async () => {
+  const folder = join(root, ".tmp")
+  const sizes = (await readdir(folder)).map(async (name) => (await stat(join(folder, name))).size)
+  return Promise.all(sizes)
+})
 
 const Live = Layer.mergeAll(
   JobRepo.layer({ keepMs: 3_600_000 }),
@@ -163,6 +173,12 @@ const until = Effect.fnUntraced(function*<A, E, R>(look: Effect.Effect<A, E, R>,
 
 const jobOf = (jobId: JobId) => JobRepo.use((jobs) => jobs.find(caller, jobId))
 const ended = (jobId: JobId) => until(jobOf(jobId), ({ status }) => isEnded(status))
+const runsOf = (jobId: JobId) =>
+  Effect.flatMap(
+    SqlClient.SqlClient,
+    (sql) =>
+      Effect.map(sql<{ fence: number }>`SELECT fence FROM synth_jobs WHERE job_id = ${jobId}`, ([row]) => row!.fence)
+  )
 const names = (jobId: JobId) =>
   ObjectStore.use((objects) =>
     objects.list(folderOf(jobId)).pipe(
@@ -304,19 +320,86 @@ layer(Live)("a run of a job", (it) => {
   test(
     "lets others go first after a slice, and is put together once",
     Effect.gen(function*() {
-      const long = yield* enqueue(textOf(1200))
-      yield* until(jobOf(long), ({ charactersDone }) => charactersDone >= 20_000)
-      const job = yield* ended(long)
-      assert.deepEqual([job.status, job.attempts], ["completed", 1])
-      const sound = yield* ObjectStore.use((objects) => objects.read(job.audioUri!))
-      assert.ok(Buffer.from(sound).equals(soundOf(textOf(1200))))
-      const [row] = yield* Effect.flatMap(
-        SqlClient.SqlClient,
-        (sql) => sql<{ fence: number }>`SELECT fence FROM synth_jobs WHERE job_id = ${long}`
-      )
-      assert.equal(row!.fence, 3, "three slices")
+      const both = [yield* enqueue(textOf(1200)), yield* enqueue(textOf(1200))]
+      const runs: Array<number> = []
+      let segments = 0
+      for (const jobId of both) {
+        const job = yield* ended(jobId)
+        assert.deepEqual([job.status, job.attempts], ["completed", 1])
+        const sound = yield* ObjectStore.use((objects) => objects.read(job.audioUri!))
+        assert.ok(Buffer.from(sound).equals(soundOf(textOf(1200))))
+        runs.push(yield* runsOf(jobId))
+        segments += job.segmentsTotal
+      }
+      assert.deepEqual(runs, [3, 3], "three slices each")
+      assert.equal(script.asked.length, segments, "nothing is spoken twice")
     })
   )
+
+  test(
+    "goes on to its end where nobody waits",
+    Effect.gen(function*() {
+      const jobId = yield* enqueue(textOf(1200))
+      assert.equal((yield* ended(jobId)).status, "completed")
+      assert.equal(yield* runsOf(jobId), 1)
+    })
+  )
+
+  test(
+    "is encoded while it is spoken, seen by nobody before it is whole, and stops at once when it is canceled",
+    Effect.gen(function*() {
+      const text = textOf(120)
+      script.refuse = ({ text }) => {
+        script.hang = text.startsWith("Chapter 2")
+        return undefined
+      }
+      const jobId = yield* enqueue(`${text}\n\nChapter 2\n\nIt is not heard.`, { responseFormat: "mp3" })
+      const encoder = yield* AudioEncoder
+      yield* until(
+        jobOf(jobId),
+        ({ segmentsDone, segmentsTotal }) => segmentsDone > 0 && segmentsDone === segmentsTotal - 1
+      )
+      yield* until(drafts, (sizes) => sizes.some((size) => size > 2000))
+      assert.equal(yield* encoder.active, 1)
+      assert.ok((yield* names(jobId)).every((name) => name.startsWith("segments/")))
+      yield* JobRepo.use((jobs) => jobs.cancel(caller, jobId))
+      yield* until(names(jobId), (left) => left.length === 0)
+      assert.equal(yield* encoder.active, 0)
+      assert.deepEqual(yield* drafts, [])
+    })
+  )
+
+  for (
+    const more of [{ responseFormat: "mp3" }, { responseFormat: "flac" }, {
+      responseFormat: "wav",
+      sampleRate: 16000
+    }] as const
+  ) {
+    it.effect(`that is stopped while it is encoded leaves the very file of an undisturbed one: ${more.responseFormat}`, () =>
+      Effect.gen(function*() {
+        yield* reset
+        const objects = yield* ObjectStore
+        const text = textOf(90)
+        const one = yield* pool
+        const calm = yield* ended(yield* enqueue(text, more))
+        script.asked.length = 0
+        script.refuse = () => {
+          script.hang = script.asked.length > 3
+          return undefined
+        }
+        const jobId = yield* enqueue(text, more)
+        yield* until(jobOf(jobId), ({ segmentsDone }) => segmentsDone === 3 && script.asked.length > 3)
+        yield* one.stop
+        assert.deepEqual(yield* drafts, [])
+        yield* reset
+        const other = yield* pool
+        const job = yield* ended(jobId)
+        assert.equal(job.audioMs, calm.audioMs)
+        assert.ok(Buffer.from(yield* objects.read(job.audioUri!)).equals(yield* objects.read(calm.audioUri!)))
+        yield* until(names(jobId), (left) => left.length === 2)
+        yield* other.stop
+      }))
+  }
 
   test(
     "is saved where it was asked to, and is completed and kept when that fails",

@@ -114,6 +114,26 @@ for (const db of sqlLayers) {
     )
 
     test(
+      "says whether anybody waits: not who is at it, and not who waits for another try",
+      Effect.gen(function*() {
+        const queue = yield* JobQueue
+        const asked = queue.isWaiting("short")
+        assert.equal(yield* asked, false)
+        yield* offer("one")
+        assert.deepEqual([yield* asked, yield* queue.isWaiting("long")], [true, false])
+        const broken = queue.take(
+          "short",
+          () => Effect.andThen(Effect.map(asked, (waits) => assert.equal(waits, false)), Effect.fail("no"))
+        )
+        yield* Effect.flip(broken)
+        assert.equal(yield* asked, false)
+        yield* TestClock.adjust("3 seconds")
+        assert.equal(yield* asked, true)
+        yield* next()
+      })
+    )
+
+    test(
       "an offer is one fact with what it is written with",
       Effect.gen(function*() {
         const sql = yield* SqlClient.SqlClient

@@ -70,6 +70,7 @@ const everything = Effect.gen(function*() {
       yield* runs.progress(run, { segmentsDone: 1, charactersDone: 12, audioMs: 900 })
       yield* runs.end(run, { status: "completed", audioUri: "scaispeak/jobs/x/audio.wav", audioMs: 900, saved: null })
       yield* runs.state(jobId)
+      yield* queue.isWaiting("short")
     }))
   const { jobId } = yield* enqueue()
   yield* jobs.find(caller, jobId)

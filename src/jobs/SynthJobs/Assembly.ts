@@ -1,11 +1,11 @@
 /**
  * Puts the finished segments of a job together: one file, encoded once from beginning to end, on its way to the object store
- * while it is made; and beside it a file that says when what is said. Memory holds one piece of sound, and one segment's
- * words, however long the text.
+ * while it is made and while later segments are still being spoken; and beside it a file that says when what is said. Memory
+ * holds one piece of sound, and the words of a few segments, however long the text.
  *
- * Both are written under names of the job's own, so that putting together again replaces them.
+ * Both are written under names of the job's own, so that putting together again replaces them, and are there whole or not at all.
  */
-import { Effect, Stream } from "effect"
+import { Deferred, Effect, Stream } from "effect"
 import { bytesPerSample, formats, millisOfBytes } from "../../domain/AudioFormat.ts"
 import { folderOf, timingsKeyOf } from "../../domain/Job.ts"
 import type { Segment } from "../../domain/Job.ts"
@@ -14,7 +14,7 @@ import type { Run } from "../../services/JobRuns.ts"
 import { ObjectStore } from "../../services/ObjectStore.ts"
 import type { ObjectFacts } from "../../services/ObjectStore.ts"
 import type { Segments } from "./Segments.ts"
-import type { Spoken } from "./Speaking.ts"
+import type { Shelf } from "./Shelf.ts"
 
 export interface Assembled {
   readonly key: string
@@ -24,43 +24,63 @@ export interface Assembled {
 
 /** Added where a paragraph ends between two segments: engines end a segment as they end a sentence. ms. */
 const paragraphMillis = 350
+/** More than any header that says how long the file is. */
+const headBytes = 4096
+/** Segments whose words are read at once. */
+const wordsAtOnce = 4
 
+/** Begins when the run seems to be the job's last one, and ends when all segments have come. */
 export const assemble = Effect.fnUntraced(function*(
   { jobId, request: { speak } }: Run,
   cuts: ReadonlyArray<Segment>,
   segments: Segments,
-  { sizes, speaker }: Spoken
+  shelf: Shelf
 ) {
   const objects = yield* ObjectStore
   const encoder = yield* AudioEncoder
-  const { extension } = formats[speak.responseFormat]
-  const key = `${folderOf(jobId)}audio.${extension}`
-  const silence = new Uint8Array(Math.round((paragraphMillis * speaker.sampleRate) / 1000) * bytesPerSample)
-  const pauseAfter = (
-    index: number
-  ) => (cuts[index]!.endsParagraph === true && index < cuts.length - 1 ? silence : nothing)
-  /** Byte at which each segment begins, and the end. */
-  const starts = [0]
-  for (const [index, size] of sizes.entries()) starts.push(starts[index]! + size + pauseAfter(index).length)
-  const bytes = starts.at(-1)!
-  const millisAt = (index: number) => millisOfBytes(starts[index]!, speaker.sampleRate)
+  yield* shelf.last.await
+  const { sampleRate } = yield* Deferred.await(shelf.speaker)
+  const format = speak.responseFormat
+  const key = `${folderOf(jobId)}audio.${formats[format].extension}`
+  const targetRate = rateFor(format, sampleRate, speak.sampleRate)
+  const contentType = formats[format].contentType(targetRate)
+  const silence = new Uint8Array(Math.round((paragraphMillis * sampleRate) / 1000) * bytesPerSample)
+  const pauseAfter = (index: number) =>
+    cuts[index]!.endsParagraph === true && index < cuts.length - 1 ? silence : nothing
 
-  const targetRate = rateFor(speak.responseFormat, speaker.sampleRate, speak.sampleRate)
-  const audio = Stream.fromIterable(cuts.keys(), { chunkSize: 1 }).pipe(
-    Stream.flatMap((index) => Stream.concat(Stream.unwrap(segments.sound(index)), Stream.succeed(pauseAfter(index)))),
+  const soundOf = (index: number) => Stream.unwrap(Effect.andThen(shelf.has(index), segments.sound(index)))
+  const encoded = Stream.fromIterable(cuts.keys(), { chunkSize: 1 }).pipe(
+    Stream.flatMap((index) => Stream.concat(soundOf(index), Stream.succeed(pauseAfter(index)))),
     Stream.map((pcm) => ({ pcm, words: [] })),
-    encoder.encode({ format: speak.responseFormat, sourceRate: speaker.sampleRate, targetRate }),
-    ofLength(speak.responseFormat, Math.round((bytes / bytesPerSample) * (targetRate / speaker.sampleRate)))
+    encoder.encode({ format, sourceRate: sampleRate, targetRate, patient: true })
   )
-  const facts = yield* objects.put(key, audio, { contentType: formats[speak.responseFormat].contentType(targetRate) })
 
+  /** Byte at which each segment begins, and the end; once all are there. */
+  const startsOf = Effect.gen(function*() {
+    const starts = [0]
+    for (const index of cuts.keys()) {
+      yield* shelf.has(index)
+      starts.push(starts[index]! + shelf.sizes.get(index)! + pauseAfter(index).length)
+    }
+    return starts
+  })
+  const put = Effect.gen(function*() {
+    const saysLength = format === "wav" || format === "flac"
+    if (!saysLength) return yield* objects.put(key, encoded, { contentType })
+    // What is not changed has not to be kept twice.
+    const isCopied = format === "wav" && sampleRate === targetRate
+    if (!isCopied) yield* objects.put(segments.draftKey, encoded, { contentType })
+    const bytes = (yield* startsOf).at(-1)!
+    const samples = Math.round((bytes / bytesPerSample) * (targetRate / sampleRate))
+    const file = isCopied ? encoded : draftOf(objects, segments.draftKey)
+    return yield* objects.put(key, ofLength(format, samples)(file), { contentType })
+  })
+  const facts = yield* put
+
+  const starts = yield* startsOf
+  const millisAt = (index: number) => millisOfBytes(starts[index]!, sampleRate)
   const chapters = cuts.flatMap(({ title }, index) => title === undefined ? [] : [{ title, start_ms: millisAt(index) }])
-  const head = {
-    job_id: jobId,
-    audio_duration_ms: millisOfBytes(bytes, speaker.sampleRate),
-    sample_rate: targetRate,
-    chapters
-  }
+  const head = { job_id: jobId, audio_duration_ms: millisAt(cuts.length), sample_rate: targetRate, chapters }
   const words = Stream.fromIterable(cuts.keys(), { chunkSize: 1 }).pipe(
     Stream.mapEffect((index) =>
       Effect.map(
@@ -69,8 +89,7 @@ export const assemble = Effect.fnUntraced(function*(
           words.map(({ endMs, source, startMs, text }) =>
             JSON.stringify({ text, start_ms: millisAt(index) + startMs, end_ms: millisAt(index) + endMs, source })
           ).join(",\n")
-      )
-    ),
+      ), { concurrency: wordsAtOnce }),
     Stream.filter((text) => text !== ""),
     Stream.zipWithIndex,
     Stream.map(([text, index]) => (index === 0 ? text : `,\n${text}`))
@@ -85,3 +104,13 @@ export const assemble = Effect.fnUntraced(function*(
 })
 
 const nothing = new Uint8Array(0)
+
+/** The file as it was encoded, its header in one piece. */
+const draftOf = (objects: ObjectStore["Service"], key: string) =>
+  Stream.concat(
+    Stream.unwrap(Effect.map(objects.get(key, { offset: 0, length: headBytes }), ({ body }) =>
+      Stream.fromEffect(
+        Effect.map(Stream.runCollect(body), (pieces) => new Uint8Array(Buffer.concat(pieces)))
+      ))),
+    Stream.unwrap(Effect.map(objects.get(key, { offset: headBytes }), ({ body }) => body))
+  )

@@ -59,6 +59,9 @@ export const make = (objects: ObjectStore["Service"], jobId: JobId) => ({
     return size
   }),
 
+  /** For a file on its way to its end; goes with the segments. */
+  draftKey: `${folder(jobId)}encoded`,
+
   /** The sound, in whole samples. To be run once, while the scope is open. */
   sound: (index: number) => Effect.map(objects.get(`${stem(jobId, index)}.pcm`), ({ body }) => wholeSamples(body)),
 

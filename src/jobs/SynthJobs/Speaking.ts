@@ -4,12 +4,12 @@
  * The first one decides who speaks the job: no other backend, engine or model may speak the rest. A backend that is away or
  * full is waited for; what it was doing is not lost but begun anew.
  */
-import { Clock, Effect, Ref, Schedule, Semaphore } from "effect"
+import { Clock, Deferred, Effect, Schedule, Semaphore } from "effect"
 import { millisOfBytes } from "../../domain/AudioFormat.ts"
 import { BackendFailed, meanings } from "../../domain/Failure.ts"
 import type { Failure } from "../../domain/Failure.ts"
 import { sliceCharacters } from "../../domain/Job.ts"
-import type { Segment, Speaker } from "../../domain/Job.ts"
+import type { Segment } from "../../domain/Job.ts"
 import { codePoints, paramsOf } from "../../domain/SpeakRequest.ts"
 import { Accounting } from "../../services/Accounting.ts"
 import type { HoldFacts } from "../../services/Accounting.ts"
@@ -18,11 +18,13 @@ import type { Run, RunLost } from "../../services/JobRuns.ts"
 import { Synthesis } from "../../services/Synthesis.ts"
 import type { SynthesisPlan } from "../../services/Synthesis.ts"
 import type { Segments } from "./Segments.ts"
+import type { Shelf } from "./Shelf.ts"
 
-export interface Spoken {
-  readonly speaker: Speaker
-  /** Bytes of each segment. */
-  readonly sizes: ReadonlyArray<number>
+export interface Manners {
+  /** Of this job. */
+  readonly segmentsAtOnce: number
+  /** Asked after every slice of the text. */
+  readonly othersWait: Effect.Effect<boolean, Failure>
 }
 
 /** How long a run waits for what is away or full before it gives up, ms. */
@@ -33,37 +35,37 @@ const breaksMax = 3
 const again = Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("2 seconds")])
 const placeEvery = "250 millis"
 
-/**
- * Ends when every segment is finished, or after a slice of the text; then the result is undefined and there is more to do.
- * `segmentsAtOnce`: of this job.
- */
+/** Whether every segment is on the shelf; otherwise others wait, and there is more to do. */
 export const speak = Effect.fnUntraced(function*(
   run: Run,
   cuts: ReadonlyArray<Segment>,
   segments: Segments,
-  segmentsAtOnce: number
-): Effect.fn.Return<Spoken | undefined, Failure | RunLost, Synthesis | Accounting | JobRuns> {
+  shelf: Shelf,
+  { othersWait, segmentsAtOnce }: Manners
+): Effect.fn.Return<boolean, Failure | RunLost, Synthesis | Accounting | JobRuns> {
   const synthesis = yield* Synthesis
   const accounting = yield* Accounting
   const runs = yield* JobRuns
   const { caller, speak } = run.request
-  const finished = yield* segments.finished
   const textOf = (index: number) => speak.text.slice(cuts[index - 1]?.end ?? 0, cuts[index]!.end)
   const charactersOf = cuts.map((_, index) => codePoints(textOf(index)))
-  const speaker = yield* Ref.make<Speaker | undefined>(finished.size === 0 ? undefined : run.row.speaker ?? undefined)
+  /** Undefined until it is agreed. */
+  const speaker = Effect.suspend(() =>
+    Deferred.isDoneUnsafe(shelf.speaker) ? Deferred.await(shelf.speaker) : Effect.succeed(undefined)
+  )
 
   // One at a time: what is counted later is written later.
   const reporting = yield* Semaphore.make(1)
   const report = Effect.suspend(() => {
     let charactersDone = 0
     let bytes = 0
-    for (const [index, size] of finished) {
+    for (const [index, size] of shelf.sizes) {
       charactersDone += charactersOf[index] ?? 0
       bytes += size
     }
-    return Effect.flatMap(Ref.get(speaker), (it) =>
+    return Effect.flatMap(speaker, (it) =>
       runs.progress(run, {
-        segmentsDone: finished.size,
+        segmentsDone: shelf.sizes.size,
         charactersDone,
         audioMs: it === undefined ? 0 : millisOfBytes(bytes, it.sampleRate)
       }))
@@ -72,14 +74,15 @@ export const speak = Effect.fnUntraced(function*(
   /** Before anything of the first segment is kept, the job says who speaks it. */
   const agree = Effect.fnUntraced(function*(plan: SynthesisPlan, facts: HoldFacts) {
     const { backend, engine, model, sampleRate } = plan
-    const agreed = yield* Ref.get(speaker)
+    const agreed = yield* speaker
     if (agreed === undefined) {
       yield* runs.speaks(run, { backend, engine, model, sampleRate }, {
         nodeId: plan.nodeId,
         reasons: facts.reasons ?? [],
         ignoredParams: plan.ignoredParams
       })
-      return yield* Ref.set(speaker, { backend, engine, model, sampleRate })
+      yield* Deferred.succeed(shelf.speaker, { backend, engine, model, sampleRate })
+      return
     }
     if (agreed.engine !== engine || agreed.model !== model || agreed.sampleRate !== sampleRate) {
       return yield* new BackendFailed({
@@ -104,7 +107,7 @@ export const speak = Effect.fnUntraced(function*(
       wordTimes: true,
       tags: [],
       partOf: { synthesisId: run.row.synthesis_id, facts },
-      only: (yield* Ref.get(speaker))?.backend,
+      only: (yield* speaker)?.backend,
       unbroken: true
     })
     yield* agree(plan, facts)
@@ -127,20 +130,28 @@ export const speak = Effect.fnUntraced(function*(
     })
 
   const one = Effect.fnUntraced(function*(index: number) {
-    finished.set(index, yield* patiently(once(index)))
+    yield* shelf.add(index, yield* patiently(once(index)))
     yield* patiently(report)
   })
 
+  /** Characters begun since others were last let go first, or did not want to. */
   let slice = 0
-  const missing: Array<number> = []
-  for (const index of cuts.keys()) {
-    if (finished.has(index)) continue
-    missing.push(index)
+  let givesWay = false
+  const inTurn = Effect.fnUntraced(function*(index: number) {
+    if (slice >= sliceCharacters) {
+      slice = 0
+      givesWay = yield* patiently(othersWait)
+      if (!givesWay) yield* shelf.last.open
+    }
+    if (givesWay) return
     slice += charactersOf[index]!
-    if (slice >= sliceCharacters) break
-  }
-  if ((yield* Ref.get(speaker)) === undefined && missing.length > 0) yield* one(missing.shift()!)
-  yield* Effect.forEach(missing, one, { concurrency: segmentsAtOnce, discard: true })
-  if (finished.size < cuts.length) return undefined
-  return { speaker: (yield* Ref.get(speaker))!, sizes: cuts.map((_, index) => finished.get(index)!) }
+    yield* one(index)
+  })
+
+  const missing = Array.from(cuts.keys()).filter((index) => !shelf.sizes.has(index))
+  const isShort = missing.reduce((sum, index) => sum + charactersOf[index]!, 0) <= sliceCharacters
+  if (isShort || (shelf.sizes.size === 0 && !(yield* patiently(othersWait)))) yield* shelf.last.open
+  if ((yield* speaker) === undefined && missing.length > 0) yield* inTurn(missing.shift()!)
+  yield* Effect.forEach(missing, inTurn, { concurrency: segmentsAtOnce, discard: true })
+  return shelf.sizes.size === cuts.length
 })

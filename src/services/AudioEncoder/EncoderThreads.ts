@@ -2,10 +2,10 @@
  * The threads that encode: kept warm, shared by all encodings, each encoding on the thread that has the fewest.
  *
  * Promises: an encoding has at most one batch of PCM in its thread, so a slow reader holds the speech back and no queue
- * grows; closing the scope frees the encoder at once; a thread that dies fails only its own encodings, as a defect, and
+ * grows; patient encodings together keep at most half of the threads busy, of one thread every other turn, however many they are; closing the scope frees the encoder at once; a thread that dies fails only its own encodings, as a defect, and
  * another takes its place.
  */
-import { Context, Effect, Layer, type Scope } from "effect"
+import { Context, Effect, Layer, type Scope, Semaphore } from "effect"
 import { Worker } from "node:worker_threads"
 import type { FromThread, ToThread } from "./EncoderThread.ts"
 import type { EncodingOptions } from "./Encoding.ts"
@@ -49,6 +49,8 @@ interface Session {
 
 const make = Effect.fnUntraced(function*(workers: number, spawn: () => Worker) {
   const seats = Array.from({ length: workers }, () => new Seat(spawn))
+  /** Batches of patient encodings that threads may have at once. */
+  const patience = Semaphore.makeUnsafe(Math.max(1, Math.floor(workers / 2)))
   yield* Effect.addFinalizer(() => Effect.promise(() => Promise.all(seats.map((seat) => seat.close()))))
 
   return EncoderThreads.of({
@@ -61,11 +63,14 @@ const make = Effect.fnUntraced(function*(workers: number, spawn: () => Worker) {
           }),
           ({ seat, id }) => Effect.sync(() => seat.cancel(id))
         ),
-        ({ seat, id }) => ({
-          push: (pcm) => seat.ask(id, { kind: "push", encoding: id, pcm }, [pcm.buffer]),
-          settle: seat.ask(id, { kind: "settle", encoding: id }, []),
-          end: seat.ask(id, { kind: "end", encoding: id }, [])
-        })
+        ({ seat, id }) => {
+          const inTurn = options.patient === true ? patience.withPermits(1) : (answer: Answer) => answer
+          return {
+            push: (pcm) => inTurn(seat.ask(id, { kind: "push", encoding: id, pcm }, [pcm.buffer])),
+            settle: inTurn(seat.ask(id, { kind: "settle", encoding: id }, [])),
+            end: inTurn(seat.ask(id, { kind: "end", encoding: id }, []))
+          }
+        }
       ),
     held: Effect.promise(() => Promise.all(seats.map((seat) => seat.count())))
   })

@@ -29,6 +29,8 @@ export interface EncodingOptions {
   readonly sourceRate: number
   /** Hz of the audio that goes out; one that the format can carry. */
   readonly targetRate: SampleRate
+  /** Nobody listens yet: it leaves room for encodings that somebody listens to. */
+  readonly patient?: boolean
 }
 
 export interface Encoding {

@@ -146,5 +146,13 @@ export const make = Effect.fnUntraced(function*(options: FairStoreOptions) {
     // Nothing is kept of what was done.
     cleanup: () => Effect.void
   })
-  return { store, nudge: offered.open }
+  /** Whether anything could be handed out now. */
+  const isWaiting = Effect.fnUntraced(function*(queue: string) {
+    const now = yield* Clock.currentTimeMillis
+    const [row] = yield* sql<{ readonly waiting: number }>`
+      SELECT EXISTS (SELECT 1 FROM job_queue WHERE queue = ${queue} AND ready = 1)
+        OR EXISTS (SELECT 1 FROM job_queue WHERE queue = ${queue} AND ready = 0 AND visible_at <= ${now}) AS waiting`
+    return Number(row?.waiting) === 1
+  })
+  return { store, nudge: offered.open, isWaiting }
 })

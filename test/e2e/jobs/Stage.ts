@@ -118,12 +118,16 @@ export interface Options {
   /** How much longer, in sentences, each of eight texts is than the one before. */
   readonly length: number
   readonly seed: number
+  /** Times that each is killed, unless nearly all jobs have ended before. */
+  readonly rounds?: number
   /** Longest wait for the last job once the killing has ended, ms. */
   readonly patienceMillis: number
   readonly log?: (line: string) => void
 }
 
-export const run = async ({ jobs, kinds, length, log = () => {}, patienceMillis, seed }: Options): Promise<Verdict> => {
+export const run = async (
+  { jobs, kinds, length, log = () => {}, patienceMillis, rounds = Infinity, seed }: Options
+): Promise<Verdict> => {
   const random = randomOf(seed)
   const dataDir = await mkdtemp(join(tmpdir(), "scaispeak-kills-"))
   const [mariadb, redis] = await Promise.all([startDurableMariadb(), startRedis()])
@@ -185,9 +189,8 @@ export const run = async ({ jobs, kinds, length, log = () => {}, patienceMillis,
   }
 
   try {
-    await Promise.all([ours["node 1"].start(), ours["node 2"].start(), ours.server.start()])
+    await Promise.all(Object.values(ours).map(({ start }) => start()))
     while ((await call("/voices?limit=1")).bytes.toString().includes(`"items":[]`)) await sleep(100)
-    await Promise.all([ours["worker 1"].start(), ours["worker 2"].start()])
     const began = Date.now()
 
     // What each text sounds like when nobody disturbs.
@@ -210,13 +213,12 @@ export const run = async ({ jobs, kinds, length, log = () => {}, patienceMillis,
     void sending.then(() => (sendingEnded = true))
     /** Those that are being started again, beside others that are killed meanwhile. */
     const starting = new Map<string, Promise<void>>()
+    const round = () => Math.min(...names.map((name) => kills[name]))
     const killing = async () => {
-      while (!sendingEnded || await open().catch(() => 1) > Math.ceil(jobs / 10)) {
+      while (round() < rounds && (!sendingEnded || await open().catch(() => 1) > Math.ceil(jobs / 10))) {
         await sleep(200 + 800 * random())
-        // Each is killed about as often as the others.
-        const up = names.filter((name) => !starting.has(name))
-        const fewest = Math.min(...up.map((name) => kills[name]))
-        const candidates = up.filter((name) => kills[name] === fewest)
+        // Each is killed as often as the others: what starts quickly waits for what starts slowly, or nothing would ever be up.
+        const candidates = names.filter((name) => kills[name] === round() && !starting.has(name))
         if (candidates.length === 0) continue
         const name = candidates[Math.floor(random() * candidates.length)]!
         log(

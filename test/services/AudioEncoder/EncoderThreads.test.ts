@@ -86,6 +86,27 @@ describe("EncoderThreads", () => {
     }).pipe(Effect.scoped, Effect.provide(layer))
   })
 
+  it.effect("has no more than one batch of patient encodings before one that somebody listens to, in a thread", () => {
+    const { layer } = pool(1)
+    return Effect.gen(function*() {
+      const threads = yield* EncoderThreads
+      let made = 0
+      for (let i = 0; i < 6; i++) {
+        const patient = yield* threads.open({ ...mp3, patient: true })
+        const push = Effect.suspend(() => patient.push(speech(1)))
+        yield* Effect.forkScoped(Effect.forever(Effect.andThen(push, Effect.sync(() => made++))))
+      }
+      const heard = yield* threads.open(mp3)
+      for (let i = 0; i < 20; i++) {
+        const before = made
+        yield* heard.push(speech(0.1))
+        // One that the thread has, and one whose answer may come together with ours.
+        assert.ok(made - before <= 2, `${made - before} went before`)
+      }
+      assert.ok(made > 0, "they are not starved either")
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  })
+
   it.effect("stops its threads with its scope", () => {
     const { layer, started } = pool(2)
     return Effect.gen(function*() {

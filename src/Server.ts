@@ -204,11 +204,10 @@ export const foundation = (settings: Settings) => {
 }
 
 /** Live sessions hold their connections for as long as they like: they are asked to come to an end before the surfaces wait. */
-const Leave = Layer.effectDiscard(
-  Effect.all([StreamService, Sockets]).pipe(
-    Effect.flatMap(([{ drain }, { leave }]) => Effect.addFinalizer(() => Effect.andThen(drain, leave)))
-  )
-)
+const Leave = Layer.effectDiscard(Effect.gen(function*() {
+  const [streams, sockets, grpc] = yield* Effect.all([StreamService, Sockets, GrpcServer])
+  yield* Effect.addFinalizer(() => Effect.all([grpc.leave, streams.drain, sockets.leave], { discard: true }))
+}))
 
 export const layer = (settings: Settings) => {
   const Beside = {

@@ -54,7 +54,7 @@ const greet = Effect.fnUntraced(function*(settings: Settings) {
     "",
     `  ScaiSpeak listens at ${url}`,
     `  API reference        ${url}/docs`,
-    `  gRPC, for nodes      ${(yield* GrpcServer).address}`,
+    `  gRPC                 ${(yield* GrpcServer).address}`,
     `  Engine nodes         ${
       nodes.map(({ address, info }) => `${address}${info ? "" : " (away)"}`).join(", ") || "none"
     }`

@@ -7,10 +7,7 @@ import { Context, Effect, Layer, References } from "effect"
 import type { HttpServerResponse } from "effect/http"
 import type { HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import type { RequestId } from "../domain/Ids.ts"
-import { missing } from "../domain/Permission.ts"
-import type { AuthUser } from "../domain/Permission.ts"
-import { Identity } from "../services/Identity.ts"
-import { Ledger } from "../services/Ledger.ts"
+import * as Admission from "../services/Admission.ts"
 import { Authentication, Caller, Requires } from "./api/Caller.ts"
 import * as Envelope from "./Envelope.ts"
 import { CurrentRequestId } from "./RequestId.ts"
@@ -38,44 +35,24 @@ const contextOf = (caller: Caller["Service"], requestId: RequestId) => {
 export const layer = Layer.effect(
   Authentication,
   Effect.gen(function*() {
-    const identity = yield* Identity
-    const ledger = yield* Ledger
-
-    const audit = Effect.fnUntraced(function*(
-      user: AuthUser,
-      target: Target,
-      resourceId: string | null,
-      outcome: "allowed" | "denied" | "failed"
-    ) {
-      yield* ledger.audit({
-        actorUserId: user.userId,
-        tenantId: user.tenantId,
-        action: actionOf(target),
-        resourceId,
-        outcome,
-        requestId: yield* CurrentRequestId
-      })
-    })
+    const admit = yield* Admission.make
 
     return Authentication.of({
       bearer: (handler, { credential, ...target }) =>
-        Effect.matchEffect(identity.authenticate(credential), {
-          onFailure: Envelope.failed,
-          onSuccess: (user) => {
-            const permission = Context.getOrUndefined(target.endpoint.annotations, Requires)
-            const denied = permission === undefined ? undefined : missing(user, permission)
-            if (denied !== undefined) {
-              return Effect.andThen(audit(user, target, null, "denied"), Envelope.failed(denied))
-            }
-            const caller = { user, token: credential, resourceId: null as string | null }
-            return Effect.flatMap(CurrentRequestId, (requestId) =>
-              handler.pipe(
+        Effect.flatMap(CurrentRequestId, (requestId) => {
+          const permission = Context.getOrUndefined(target.endpoint.annotations, Requires)
+          return Effect.matchEffect(admit(credential, { action: actionOf(target), permission, requestId }), {
+            onFailure: Envelope.failed,
+            onSuccess: ({ audit, user }) => {
+              const caller = { user, token: credential, resourceId: null as string | null }
+              return handler.pipe(
                 Effect.provideContext(contextOf(caller, requestId)),
                 Effect.onExit((exit) =>
-                  audit(user, target, caller.resourceId, exit._tag === "Success" ? outcomeOf(exit.value) : "failed")
+                  audit(caller.resourceId, exit._tag === "Success" ? outcomeOf(exit.value) : "failed")
                 )
-              ))
-          }
+              )
+            }
+          })
         })
     })
   })

@@ -6,7 +6,7 @@ import { Effect, Schema, Stream } from "effect"
 import type { Multipart } from "effect/http"
 import { InvalidRequest } from "../domain/Failure.ts"
 import type { Detail } from "../domain/Failure.ts"
-import { detailsOf } from "./Validation.ts"
+import { detailsOf } from "../domain/Issues.ts"
 
 /**
  * Decodes the fields by name; each one that does not fit, is unknown or comes twice is named. A form that is cut short

@@ -1,12 +1,10 @@
 /** A request that does not fit its schema → 422 with one entry a field, named as the caller wrote it. */
-import { Effect, SchemaIssue } from "effect"
+import { Effect } from "effect"
 import { HttpApiMiddleware } from "effect/http-api"
 import { InvalidRequest } from "../domain/Failure.ts"
-import type { Detail } from "../domain/Failure.ts"
+import { detailsOf } from "../domain/Issues.ts"
 import { Validation } from "./api/Caller.ts"
 import * as Envelope from "./Envelope.ts"
-
-const format = SchemaIssue.makeFormatterStandardSchemaV1()
 
 /** Where the part that failed stands, for issues that name no field in it. */
 const parts: Record<string, string> = { Params: "path", Headers: "headers", Query: "query", Payload: "body" }
@@ -17,10 +15,3 @@ export const layer = HttpApiMiddleware.layerSchemaErrorTransform(Validation, (er
   const part = parts[error.kind] ?? "body"
   return Envelope.failed(new InvalidRequest({ details: detailsOf(error.cause.issue, part) }))
 })
-
-/** One entry a field; `whole` names what failed altogether. */
-export const detailsOf = (issue: SchemaIssue.Issue, whole: string): ReadonlyArray<Detail> =>
-  format(issue).issues.map(({ message, path = [] }) => ({
-    field: path.length === 0 ? whole : path.map(String).join("."),
-    message
-  }))

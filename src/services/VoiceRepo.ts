@@ -14,6 +14,7 @@ import type { VoiceId } from "../domain/Ids.ts"
 import type { Licence } from "../domain/Licence.ts"
 import { isVisibleTo, notReady } from "../domain/Voice.ts"
 import type { Voice } from "../domain/Voice.ts"
+import { pageMax } from "../domain/VoiceFilter.ts"
 import { orUnavailable } from "./Database.ts"
 import { onSignal, Signals } from "./Signals.ts"
 import { isThere } from "./sql/ErasedVoice.ts"
@@ -30,7 +31,6 @@ import { columns, decode } from "./sql/VoiceRow.ts"
 const rememberedMillis = 5_000
 /** Caller and voice pairs; the ones read longest ago make room. */
 const rememberedMax = 10_000
-const pageMax = 200
 /** Names in one `IN (…)`. */
 const idsMax = 500
 

@@ -1,16 +1,12 @@
 /** Consent taken back: what runs in the voice stops within a second, on every process, and nothing new begins. */
 import { it, layer } from "@effect/vitest"
-import { Context, DateTime, Effect, Fiber, Layer, Logger } from "effect"
+import { Context, Effect, Fiber, Layer, Logger } from "effect"
 import { SqlClient } from "effect/sql"
 import assert from "node:assert/strict"
 import { request } from "node:http"
-import { TenantId, UserId, VoiceId } from "../../src/domain/Ids.ts"
-import type { Voice } from "../../src/domain/Voice.ts"
-import { Consents } from "../../src/services/Consents.ts"
-import { encode } from "../../src/services/sql/VoiceRow.ts"
+import { consented } from "../layers/consented.ts"
 import { stores } from "../layers/stores.ts"
 import { get, idle, send, TestServer, until } from "../layers/TestServer.ts"
-import { voice } from "../layers/voices.ts"
 import * as Program from "../programs/Program.ts"
 import { startMariadb } from "../servers/Mariadb.ts"
 import { startRedis } from "../servers/Redis.ts"
@@ -19,40 +15,6 @@ import { startRedis } from "../servers/Redis.ts"
 const stopMillisMax = 1000
 
 type Server = TestServer["Service"]
-
-/** A voice of Ada's and its consent, spoken by a script of the node. */
-const consented = Effect.fnUntraced(function*(server: Server, script: string, fields: Partial<Voice> = {}) {
-  const sql = Context.get(server.context, SqlClient.SqlClient)
-  const voiceId = VoiceId.make(`vox_${script}_${Math.random().toString(36).slice(2)}`)
-  const [tenantId, userId] = [TenantId.make("acme"), UserId.make("ada")]
-  yield* Effect.orDie(sql.withTransaction(Effect.gen(function*() {
-    const consent = yield* Context.get(server.context, Consents).grant({
-      tenantId,
-      voiceId,
-      text: "I agree.",
-      fullName: "Ada Lovelace",
-      statedPurpose: "audiobooks",
-      audioKey: "consent.wav",
-      audioSha256: "0".repeat(64),
-      alignment: null,
-      granted: { userId, requestId: "req_1", ip: null, userAgent: null }
-    })
-    const made = voice({
-      voiceId,
-      scope: "user",
-      kind: "cloned",
-      tenantId,
-      ownerUserId: userId,
-      consent,
-      preset: { engine: "scripted", name: script },
-      createdAt: DateTime.nowUnsafe(),
-      updatedAt: DateTime.nowUnsafe(),
-      ...fields
-    })
-    yield* sql`INSERT INTO voices ${sql.insert(encode(made))}`
-  })))
-  return voiceId
-}, Effect.provide(Logger.layer([])))
 
 /** Speaks and reads; tells when sound came and how the connection ended. */
 const listen = (url: string, key: string, voiceId: string, reads = true) => {

@@ -17,6 +17,9 @@ interface Needed {
   readonly variable?: string
 }
 
+/** The one that Debian's packages are for. */
+export const python = "/usr/bin/python3"
+
 const needed: ReadonlyArray<Needed> = [
   {
     programs: ["mariadbd", "mariadb-install-db", "my_print_defaults"],
@@ -25,6 +28,9 @@ const needed: ReadonlyArray<Needed> = [
   },
   { programs: ["redis-server"], packages: ["redis-server"], variable: "SCAISPEAK_TEST_REDIS_URL" },
   { programs: ["ffmpeg"], packages: ["ffmpeg"] },
+  // A client of gRPC that shares no code with the service.
+  { programs: [python, "/usr/lib/python3/dist-packages/grpc/__init__.py"], packages: ["python3-grpcio"] },
+  { programs: ["/usr/lib/python3/dist-packages/google/protobuf/message_factory.py"], packages: ["python3-protobuf"] },
   {
     programs: ["/usr/share/pocketsphinx/test/data/goforward.raw", "/usr/share/sounds/alsa/Front_Left.wav"],
     packages: ["pocketsphinx-testdata", "alsa-utils"]

@@ -1,8 +1,9 @@
 /** What a client says in a live session: wire names, bounds, and one failure entry a field. Every transport carries these. */
-import { Effect, Result, Schema, SchemaIssue } from "effect"
+import { Effect, Result, Schema } from "effect"
 import { BackendPreference } from "../BackendPolicy.ts"
 import { InvalidRequest } from "../Failure.ts"
 import { SessionId, VoiceId } from "../Ids.ts"
+import { invalid } from "../Issues.ts"
 import { codePoints } from "../SpeakRequest.ts"
 import { speechParamFields } from "../SpeechParams.ts"
 import { Language } from "../Voice.ts"
@@ -95,7 +96,6 @@ export type ClientFrame = typeof ClientFrame.Type
 export type LiveFrame = Exclude<ClientFrame, Open>
 
 const decodeUnknown = Schema.decodeUnknownResult(ClientFrame)
-const format = SchemaIssue.makeFormatterStandardSchemaV1()
 const types: ReadonlyArray<unknown> = [
   "open",
   "text",
@@ -114,13 +114,7 @@ export const decodeClientFrame = (frame: unknown): Result.Result<ClientFrame, In
   if (!types.includes(type)) {
     return Result.fail(InvalidRequest.field("type", `must be one of ${types.join(", ")}`))
   }
-  return Result.mapError(decodeUnknown(frame, { errors: "all" }), ({ issue }) =>
-    new InvalidRequest({
-      details: format(issue).issues.map(({ message, path = [] }) => ({
-        field: path.length === 0 ? String(type) : path.map(String).join("."),
-        message
-      }))
-    }))
+  return Result.mapError(decodeUnknown(frame, { errors: "all" }), invalid(String(type)))
 }
 
 /** The same for a frame as it stands on a JSON wire. */

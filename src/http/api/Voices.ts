@@ -2,15 +2,8 @@
 import { Effect, Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { VoiceId } from "../../domain/Ids.ts"
-import {
-  EmbeddingStatus,
-  Gender,
-  Language,
-  VoiceConsent,
-  VoiceDefaults,
-  VoiceKind,
-  VoiceScope
-} from "../../domain/Voice.ts"
+import { EmbeddingStatus, Gender, VoiceConsent, VoiceDefaults, VoiceKind, VoiceScope } from "../../domain/Voice.ts"
+import { Cursor, pageDefault, pageMax, voiceFilterFields } from "../../domain/VoiceFilter.ts"
 import { VoicePatch } from "../../domain/VoicePatch.ts"
 import { Requires } from "./Caller.ts"
 import { LicenseRecord } from "./LicenseRecord.ts"
@@ -47,8 +40,8 @@ export const VoiceRecord = Schema.Struct({
 
 const limit = Schema.FiniteFromString.check(
   Schema.isInt(),
-  Schema.isBetween({ minimum: 1, maximum: 200 })
-).annotate({ description: "1 to 200; 50 when absent." })
+  Schema.isBetween({ minimum: 1, maximum: pageMax })
+).annotate({ description: `1 to ${pageMax}; ${pageDefault} when absent.` })
 
 const named = {
   params: { voice_id: Schema.String },
@@ -66,14 +59,9 @@ const recording = {
 export class Voices extends HttpApiGroup.make("voices").add(
   HttpApiEndpoint.get("list", "/voices", {
     query: {
-      language: Schema.optionalKey(Language),
-      scope: Schema.optionalKey(VoiceScope),
-      gender: Schema.optionalKey(Gender),
-      embedding_status: Schema.optionalKey(EmbeddingStatus),
-      kind: Schema.optionalKey(VoiceKind),
-      q: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(200))),
-      limit: limit.pipe(Schema.withDecodingDefaultKey(Effect.succeed("50"))),
-      cursor: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(1000)))
+      ...voiceFilterFields,
+      limit: limit.pipe(Schema.withDecodingDefaultKey(Effect.succeed(String(pageDefault)))),
+      cursor: Schema.optionalKey(Cursor)
     },
     success: Ok(Page(VoiceRecord)),
     error: failures()

@@ -9,11 +9,10 @@ import type { Scope } from "effect"
 import { isFailure, ShuttingDown } from "../../domain/Failure.ts"
 import type { Failure } from "../../domain/Failure.ts"
 import { RequestId } from "../../domain/Ids.ts"
-import { missing } from "../../domain/Permission.ts"
 import type { AuthUser, Permission } from "../../domain/Permission.ts"
-import { Identity } from "../../services/Identity.ts"
+import * as Admission from "../../services/Admission.ts"
 import { makeId } from "../../services/Ids.ts"
-import { Ledger } from "../../services/Ledger.ts"
+import type { Drain } from "./Drain.ts"
 import { reset } from "./Sink.ts"
 import { statusOf, statusOfCode } from "./Status.ts"
 import type { Status } from "./Status.ts"
@@ -25,7 +24,7 @@ export interface Caller {
   resourceId: string | null
 }
 
-interface Method {
+export interface Method {
   /** In the audit row. */
   readonly action: string
   readonly permission: Permission
@@ -33,46 +32,38 @@ interface Method {
 
 /** What a call that missed its end gets to see of it; ms. */
 const farewellMillis = 250
+/** Live sessions say themselves that their time is over: they look at the clock once a second; ms. */
+const lastWordMillis = 1250
 const decodeRequestId = Schema.decodeUnknownOption(RequestId)
 
-export const make = Effect.fnUntraced(function*(options: { readonly drainMs: number }) {
-  const identity = yield* Identity
-  const ledger = yield* Ledger
+export const make = Effect.fnUntraced(function*(options: { readonly drain: Drain }) {
+  const { drain } = options
+  const admit = yield* Admission.make
   const fibers = yield* FiberSet.make<void>()
   const fork = yield* FiberSet.runtime(fibers)()
-  let draining = false
-  yield* Effect.addFinalizer(() => {
-    draining = true
-    return FiberSet.awaitEmpty(fibers).pipe(
-      Effect.timeoutOption(options.drainMs),
-      Effect.andThen(FiberSet.clear(fibers))
-    )
-  })
+  yield* Effect.addFinalizer(() =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      drain.begin(now)
+      return FiberSet.awaitEmpty(fibers).pipe(
+        Effect.timeoutOption(drain.left(now) + lastWordMillis),
+        Effect.andThen(FiberSet.clear(fibers))
+      )
+    })
+  )
 
   const admitted = Effect.fnUntraced(function*<A>(
     call: ServerSurfaceCall,
     requestId: RequestId,
-    { action, permission }: Method,
+    method: Method,
     body: (caller: Caller) => Effect.Effect<A, Failure, Scope.Scope>
   ) {
-    if (draining) return yield* new ShuttingDown()
+    if (drain.isOn) return yield* new ShuttingDown()
     const header = String(call.metadata.get("authorization")[0] ?? "")
     const token = /^Bearer +(\S+)$/iu.exec(header)?.[1] ?? ""
-    const user = yield* identity.authenticate(Redacted.make(token))
+    const { audit, user } = yield* admit(Redacted.make(token), { ...method, requestId })
     const caller: Caller = { user, requestId, resourceId: null }
-    const audit = (outcome: "allowed" | "denied" | "failed") =>
-      ledger.audit({
-        actorUserId: user.userId,
-        tenantId: user.tenantId,
-        action,
-        resourceId: caller.resourceId,
-        outcome,
-        requestId
-      })
-    const denied = missing(user, permission)
-    if (denied !== undefined) return yield* Effect.andThen(audit("denied"), denied)
     return yield* Effect.scoped(body(caller)).pipe(
-      Effect.onExit((exit) => audit(Exit.isSuccess(exit) ? "allowed" : outcomeOf(exit.cause))),
+      Effect.onExit((exit) => audit(caller.resourceId, Exit.isSuccess(exit) ? "allowed" : outcomeOf(exit.cause))),
       Effect.annotateLogs({ request_id: requestId, tenant_id: user.tenantId })
     )
   })
@@ -85,13 +76,16 @@ export const make = Effect.fnUntraced(function*(options: { readonly drainMs: num
     finish: (result: A, requestId: RequestId) => void,
     refuse: (status: Status) => void
   ): void => {
-    const work = Effect.gen(function*() {
+    const work = Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
       const given = decodeRequestId(call.metadata.get("x-request-id")[0])
       const requestId = Option.isSome(given) ? given.value : yield* makeId("req")
       const remaining = Number(call.getDeadline()) - (yield* Clock.currentTimeMillis)
       const answer = admitted(call, requestId, method, body)
+      // Whoever interrupts the answer does not take away the call's end.
       const exit = yield* Effect.exit(
-        Number.isFinite(remaining) ? Effect.timeoutOption(answer, Math.max(remaining, 0)) : Effect.asSome(answer)
+        restore(
+          Number.isFinite(remaining) ? Effect.timeoutOption(answer, Math.max(remaining, 0)) : Effect.asSome(answer)
+        )
       )
       if (call.cancelled) return
       if (Exit.isSuccess(exit)) {
@@ -104,11 +98,11 @@ export const make = Effect.fnUntraced(function*(options: { readonly drainMs: num
       refuse(endOf(exit.cause, requestId))
       const failure = exit.cause.reasons.find(Cause.isFailReason)?.error
       if (failure?._tag === "ClientTooSlow") reset(call)
-    })
+    }))
     const fiber = fork(work)
     call.once("cancelled", () => fiber.interruptUnsafe())
   }
-  return { run, draining: () => draining }
+  return { run }
 })
 
 export type Calls = Effect.Success<ReturnType<typeof make>>

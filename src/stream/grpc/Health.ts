@@ -8,19 +8,20 @@ import { Effect, FiberSet } from "effect"
 import { HealthCheckResponse_ServingStatus as ServingStatus } from "../../proto/grpc/health/v1/health.ts"
 import type { HealthCheckRequest, HealthCheckResponse, HealthServer } from "../../proto/grpc/health/v1/health.ts"
 import { Readiness } from "../../services/Readiness.ts"
+import type { Drain } from "./Drain.ts"
 
 const known = ["", "scaispeak.v1.SpeakService"]
 const watchersMax = 64
 const lookEvery = "1 second"
 
-export const make = Effect.fnUntraced(function*(draining: () => boolean) {
+export const make = Effect.fnUntraced(function*(drain: Drain) {
   const readiness = yield* Readiness
   const fibers = yield* FiberSet.make<void>()
   const fork = yield* FiberSet.runtime(fibers)()
   let watchers = 0
 
   const look = Effect.suspend(() =>
-    draining()
+    drain.isOn
       ? Effect.succeed(ServingStatus.NOT_SERVING)
       : Effect.map(readiness.check, ({ ready }) => ready ? ServingStatus.SERVING : ServingStatus.NOT_SERVING)
   )

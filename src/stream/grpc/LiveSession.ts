@@ -10,10 +10,17 @@ import type { Caller } from "./Calls.ts"
 import { clientFrameOf, serverFrameOf } from "./Frames.ts"
 import { reset } from "./Sink.ts"
 import type { Sink } from "./Sink.ts"
+import { next } from "./Source.ts"
 
 const openMillisMax = 10_000
 /** What a client that does not read gets to take its last frames; ms. */
 const farewellMillis = 500
+
+/**
+ * Clients that cancel may half-close first (Node's do), in the same breath; ms. A session that is to wait for another call is
+ * not closed by that.
+ */
+const resetMillis = 200
 
 /** A message that came in, or why it is none. */
 export type Incoming = wire.ClientFrame | Failure
@@ -24,26 +31,6 @@ const frameOf = (message: Incoming): ClientFrame | Failure => {
   const result = clientFrameOf(message)
   return result._tag === "Success" ? result.success : result.failure
 }
-
-/** The next message; null once the client has half-closed. The call is not read further than that. */
-const next = (call: Call): Effect.Effect<Incoming | null> =>
-  Effect.callback((resume) => {
-    const stop = () => call.off("readable", attempt).off("end", ended)
-    const ended = () => {
-      stop()
-      resume(Effect.succeed(null))
-    }
-    const attempt = () => {
-      const message = call.read() as Incoming | null
-      if (message === null) return
-      stop()
-      resume(Effect.succeed(message))
-    }
-    if (call.readableEnded) return ended()
-    call.on("readable", attempt).on("end", ended)
-    attempt()
-    return Effect.sync(stop)
-  })
 
 /** Succeeds with the code of what ended the session, or nothing after a good end. */
 export const make = Effect.gen(function*() {
@@ -72,6 +59,7 @@ export const make = Effect.gen(function*() {
         const frame = frameOf(message)
         yield* session.receive(!isFailure(frame) && frame.type === "open" ? openedAlready : frame)
       }
+      if (resumable) yield* Effect.sleep(resetMillis)
       yield* session.receive({ type: "close", mode: "drain" })
       return yield* Effect.never
     })

@@ -1,9 +1,10 @@
 /** `Speak`: one text through the whole pipeline; header, audio as it is encoded, words, done. */
-import { Effect, Result, Schema, SchemaIssue, Stream } from "effect"
+import { Effect, Result, Schema, Stream } from "effect"
 import { formats, millisOfBytes } from "../../domain/AudioFormat.ts"
-import { InvalidRequest } from "../../domain/Failure.ts"
+import type { InvalidRequest } from "../../domain/Failure.ts"
+import { invalid } from "../../domain/Issues.ts"
 import type { SpokenWord } from "../../domain/PcmChunk.ts"
-import { SpeakRequest } from "../../domain/SpeakRequest.ts"
+import { paramsOf, SpeakRequest } from "../../domain/SpeakRequest.ts"
 import * as wire from "../../proto/scaispeak/v1/speak.ts"
 import { AudioEncoder, rateFor } from "../../services/AudioEncoder.ts"
 import { Synthesis } from "../../services/Synthesis.ts"
@@ -12,7 +13,6 @@ import { literalOf, numberOf, snaked } from "./Enums.ts"
 import type { Sink } from "./Sink.ts"
 
 const decode = Schema.decodeUnknownResult(SpeakRequest)
-const format = SchemaIssue.makeFormatterStandardSchemaV1()
 
 /** The bounds of `POST /speak`. */
 export const speakRequestOf = (message: wire.SpeakRequest): Result.Result<SpeakRequest, InvalidRequest> =>
@@ -26,13 +26,7 @@ export const speakRequestOf = (message: wire.SpeakRequest): Result.Result<SpeakR
       }),
       { errors: "all" }
     ),
-    ({ issue }) =>
-      new InvalidRequest({
-        details: format(issue).issues.map(({ message, path = [] }) => ({
-          field: path.length === 0 ? "message" : path.map(String).join("."),
-          message
-        }))
-      })
+    invalid("message")
   )
 
 /** `breakOff` drops what waits for the client: the voice was stopped. */
@@ -48,20 +42,14 @@ export const make = Effect.gen(function*() {
   ) {
     caller.resourceId = message.voiceId
     const request = yield* Effect.fromResult(speakRequestOf(message))
-    const { cfgValue, instructions, responseFormat, seed, speed, warmupTrimMs } = request
+    const { responseFormat } = request
     const { audio, onStop, plan } = yield* synthesis.speak({
       requestId: caller.requestId,
       caller: caller.user,
       text: request.text,
       voiceId: request.voiceId,
       languageHint: request.languageHint,
-      params: {
-        ...(speed === undefined ? {} : { speed }),
-        ...(instructions === undefined ? {} : { instructions }),
-        ...(cfgValue === undefined ? {} : { cfgValue }),
-        ...(seed === undefined ? {} : { seed }),
-        ...(warmupTrimMs === undefined ? {} : { warmupTrimMs })
-      },
+      params: paramsOf(request),
       preference: request.backendPreference,
       wordTimes: request.timestamps === "word",
       tags: request.tags ?? []
@@ -94,7 +82,8 @@ export const make = Effect.gen(function*() {
       Stream.tap((chunk) =>
         Effect.sync(() => {
           pcmBytes += chunk.pcm.length
-          words.push(...chunk.words)
+          // Engines that measure them give them unasked.
+          if (request.timestamps === "word") words.push(...chunk.words)
         })
       ),
       encoder.encode({ format: responseFormat, sourceRate: plan.sampleRate, targetRate: sampleRate })

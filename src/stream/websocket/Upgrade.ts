@@ -23,14 +23,14 @@ import type {
   TokenInvalid,
   TokenMissing
 } from "../../domain/Failure.ts"
-import { missing } from "../../domain/Permission.ts"
 import type { AuthUser, Permission } from "../../domain/Permission.ts"
 import { frameBytesMax } from "../../domain/stream/ClientFrame.ts"
 import { closeCodes } from "../../domain/stream/CloseCode.ts"
 import type { CloseCode } from "../../domain/stream/CloseCode.ts"
+import * as Admission from "../../services/Admission.ts"
 import { CurrentRequestId } from "../../services/CurrentRequestId.ts"
-import { Identity } from "../../services/Identity.ts"
-import { Ledger } from "../../services/Ledger.ts"
+import type { Identity } from "../../services/Identity.ts"
+import type { Ledger } from "../../services/Ledger.ts"
 import { LiveSocket } from "./LiveSocket.ts"
 import { Sockets } from "./Sockets.ts"
 
@@ -88,18 +88,10 @@ export const upgrade = Effect.fnUntraced(function*({ action, permission }: Upgra
   Scope.Scope | HttpServerRequest.HttpServerRequest | Identity | Ledger | Sockets
 > {
   const request = yield* HttpServerRequest.HttpServerRequest
-  const ledger = yield* Ledger
   const sockets = yield* Sockets
   const requestId = yield* CurrentRequestId
-  const user = yield* (yield* Identity).authenticate(Redacted.make(tokenOf(request)))
-  const audit = (resourceId: string | null, outcome: "allowed" | "denied" | "failed") =>
-    ledger.audit({ actorUserId: user.userId, tenantId: user.tenantId, action, resourceId, outcome, requestId })
-
-  const denied = missing(user, permission)
-  if (denied !== undefined) {
-    yield* audit(null, "denied")
-    return yield* denied
-  }
+  const admit = yield* Admission.make
+  const { audit, user } = yield* admit(Redacted.make(tokenOf(request)), { action, permission, requestId })
   const call = { resourceId: null as string | null, outcome: "allowed" as Connection["outcome"] }
   yield* Effect.addFinalizer((exit) => audit(call.resourceId, Exit.isSuccess(exit) ? call.outcome : "failed"))
   yield* handshake(request.headers)

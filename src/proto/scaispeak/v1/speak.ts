@@ -199,6 +199,17 @@ export namespace JobStatus {
   export type UNRECOGNIZED = typeof JobStatus.UNRECOGNIZED;
 }
 
+export const SaveStatus = { UNSPECIFIED: 0, SAVED: 1, FAILED: 2, UNRECOGNIZED: -1 } as const;
+
+export type SaveStatus = typeof SaveStatus[keyof typeof SaveStatus];
+
+export namespace SaveStatus {
+  export type UNSPECIFIED = typeof SaveStatus.UNSPECIFIED;
+  export type SAVED = typeof SaveStatus.SAVED;
+  export type FAILED = typeof SaveStatus.FAILED;
+  export type UNRECOGNIZED = typeof SaveStatus.UNRECOGNIZED;
+}
+
 export const VoiceScope = { UNSPECIFIED: 0, GLOBAL: 1, TENANT: 2, USER: 3, UNRECOGNIZED: -1 } as const;
 
 export type VoiceScope = typeof VoiceScope[keyof typeof VoiceScope];
@@ -244,6 +255,35 @@ export namespace EmbeddingStatus {
   export type FAILED = typeof EmbeddingStatus.FAILED;
   export type EVICTED = typeof EmbeddingStatus.EVICTED;
   export type UNRECOGNIZED = typeof EmbeddingStatus.UNRECOGNIZED;
+}
+
+export const ConsentStatus = {
+  UNSPECIFIED: 0,
+  ACTIVE: 1,
+  /** REVOKED - The voice does not speak any more. */
+  REVOKED: 2,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type ConsentStatus = typeof ConsentStatus[keyof typeof ConsentStatus];
+
+export namespace ConsentStatus {
+  export type UNSPECIFIED = typeof ConsentStatus.UNSPECIFIED;
+  export type ACTIVE = typeof ConsentStatus.ACTIVE;
+  export type REVOKED = typeof ConsentStatus.REVOKED;
+  export type UNRECOGNIZED = typeof ConsentStatus.UNRECOGNIZED;
+}
+
+export const LicenseType = { UNSPECIFIED: 0, PERPETUAL: 1, TIME_BOUND: 2, USAGE_BOUND: 3, UNRECOGNIZED: -1 } as const;
+
+export type LicenseType = typeof LicenseType[keyof typeof LicenseType];
+
+export namespace LicenseType {
+  export type UNSPECIFIED = typeof LicenseType.UNSPECIFIED;
+  export type PERPETUAL = typeof LicenseType.PERPETUAL;
+  export type TIME_BOUND = typeof LicenseType.TIME_BOUND;
+  export type USAGE_BOUND = typeof LicenseType.USAGE_BOUND;
+  export type UNRECOGNIZED = typeof LicenseType.UNRECOGNIZED;
 }
 
 /** Absent fields leave the voice's or engine's own. */
@@ -553,8 +593,29 @@ export interface Job {
   attempts: number;
   createdAtMs: number;
   startedAtMs?: number | undefined;
-  finishedAtMs?: number | undefined;
+  finishedAtMs?:
+    | number
+    | undefined;
+  /** Until then the audio is kept. */
   expiresAtMs: number;
+  /**
+   * Key of the finished file in the object store; GET /speak/jobs/{job_id}/audio has its bytes. Absent before the end and
+   * after the expiry.
+   */
+  audioUri?:
+    | string
+    | undefined;
+  /** If the request had save_to and the job ended. */
+  saveTo?: SavedTo | undefined;
+}
+
+/** Where the audio was put besides, or why it was not. */
+export interface SavedTo {
+  status: SaveStatus;
+  shareId: string;
+  fileId?: string | undefined;
+  name?: string | undefined;
+  reason?: string | undefined;
 }
 
 /** Unspecified and absent fields filter nothing. */
@@ -601,6 +662,64 @@ export interface Voice {
     | undefined;
   /** Backends that know the voice. */
   backends: Backend[];
+  /** Absent for global voices, and so is the next. */
+  ownerUserId?: string | undefined;
+  tenantId?: string | undefined;
+  defaults:
+    | VoiceDefaults
+    | undefined;
+  /** Who speaks for the voice on backend B. */
+  relaySpeaker?:
+    | string
+    | undefined;
+  /** The clip that a cloned voice follows. */
+  reference?: VoiceReference | undefined;
+  consent?:
+    | VoiceConsent
+    | undefined;
+  /** Of a global voice. */
+  license?:
+    | VoiceLicense
+    | undefined;
+  /** Of a designed voice: the words that it was made from. */
+  voiceDesignPrompt?:
+    | string
+    | undefined;
+  /** Epoch ms. */
+  createdAtMs: number;
+  updatedAtMs: number;
+}
+
+/** What a voice sets for every call in it; a request may say otherwise. */
+export interface VoiceDefaults {
+  instructions?: string | undefined;
+  speed?: number | undefined;
+  cfgValue?: number | undefined;
+  warmupTrimMs?: number | undefined;
+}
+
+export interface VoiceReference {
+  durationMs: number;
+  /** Lower-case hex. */
+  sha256: string;
+}
+
+export interface VoiceConsent {
+  consentId: string;
+  status: ConsentStatus;
+  statedPurpose: string;
+}
+
+export interface VoiceLicense {
+  licensor: string;
+  type: LicenseType;
+  /** Epoch ms. From then on no call begins. */
+  expiresAtMs?: number | undefined;
+  characterCap?:
+    | number
+    | undefined;
+  /** Of the cap, with those of running calls. */
+  charactersUsed: number;
 }
 
 function createBaseSpeakRequest(): SpeakRequest {
@@ -3920,6 +4039,8 @@ function createBaseJob(): Job {
     startedAtMs: undefined,
     finishedAtMs: undefined,
     expiresAtMs: 0,
+    audioUri: undefined,
+    saveTo: undefined,
   };
 }
 
@@ -3975,6 +4096,12 @@ export const Job: MessageFns<Job> = {
     }
     if (message.expiresAtMs !== 0) {
       writer.uint32(136).uint64(message.expiresAtMs);
+    }
+    if (message.audioUri !== undefined) {
+      writer.uint32(146).string(message.audioUri);
+    }
+    if (message.saveTo !== undefined) {
+      SavedTo.encode(message.saveTo, writer.uint32(154).fork()).join();
     }
     return writer;
   },
@@ -4128,6 +4255,22 @@ export const Job: MessageFns<Job> = {
             message.expiresAtMs = longToNumber(reader.uint64());
             continue;
           }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.audioUri = reader.string();
+            continue;
+          }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.saveTo = SavedTo.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4162,6 +4305,113 @@ export const Job: MessageFns<Job> = {
     message.startedAtMs = object.startedAtMs ?? undefined;
     message.finishedAtMs = object.finishedAtMs ?? undefined;
     message.expiresAtMs = object.expiresAtMs ?? 0;
+    message.audioUri = object.audioUri ?? undefined;
+    message.saveTo = (object.saveTo !== undefined && object.saveTo !== null)
+      ? SavedTo.fromPartial(object.saveTo)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseSavedTo(): SavedTo {
+  return { status: 0, shareId: "", fileId: undefined, name: undefined, reason: undefined };
+}
+
+export const SavedTo: MessageFns<SavedTo> = {
+  encode(message: SavedTo, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.status !== 0) {
+      writer.uint32(8).int32(message.status);
+    }
+    if (message.shareId !== "") {
+      writer.uint32(18).string(message.shareId);
+    }
+    if (message.fileId !== undefined) {
+      writer.uint32(26).string(message.fileId);
+    }
+    if (message.name !== undefined) {
+      writer.uint32(34).string(message.name);
+    }
+    if (message.reason !== undefined) {
+      writer.uint32(42).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SavedTo {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSavedTo();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.status = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.shareId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.fileId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<SavedTo>, I>>(base?: I): SavedTo {
+    return SavedTo.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SavedTo>, I>>(object: I): SavedTo {
+    const message = createBaseSavedTo();
+    message.status = object.status ?? 0;
+    message.shareId = object.shareId ?? "";
+    message.fileId = object.fileId ?? undefined;
+    message.name = object.name ?? undefined;
+    message.reason = object.reason ?? undefined;
     return message;
   },
 };
@@ -4396,6 +4646,16 @@ function createBaseVoice(): Voice {
     embeddingStatus: 0,
     statusReason: undefined,
     backends: [],
+    ownerUserId: undefined,
+    tenantId: undefined,
+    defaults: undefined,
+    relaySpeaker: undefined,
+    reference: undefined,
+    consent: undefined,
+    license: undefined,
+    voiceDesignPrompt: undefined,
+    createdAtMs: 0,
+    updatedAtMs: 0,
   };
 }
 
@@ -4443,6 +4703,36 @@ export const Voice: MessageFns<Voice> = {
         writer.int32(v);
       }
       writer.join();
+    }
+    if (message.ownerUserId !== undefined) {
+      writer.uint32(114).string(message.ownerUserId);
+    }
+    if (message.tenantId !== undefined) {
+      writer.uint32(122).string(message.tenantId);
+    }
+    if (message.defaults !== undefined) {
+      VoiceDefaults.encode(message.defaults, writer.uint32(130).fork()).join();
+    }
+    if (message.relaySpeaker !== undefined) {
+      writer.uint32(138).string(message.relaySpeaker);
+    }
+    if (message.reference !== undefined) {
+      VoiceReference.encode(message.reference, writer.uint32(146).fork()).join();
+    }
+    if (message.consent !== undefined) {
+      VoiceConsent.encode(message.consent, writer.uint32(154).fork()).join();
+    }
+    if (message.license !== undefined) {
+      VoiceLicense.encode(message.license, writer.uint32(162).fork()).join();
+    }
+    if (message.voiceDesignPrompt !== undefined) {
+      writer.uint32(170).string(message.voiceDesignPrompt);
+    }
+    if (message.createdAtMs !== 0) {
+      writer.uint32(176).uint64(message.createdAtMs);
+    }
+    if (message.updatedAtMs !== 0) {
+      writer.uint32(184).uint64(message.updatedAtMs);
     }
     return writer;
   },
@@ -4574,6 +4864,86 @@ export const Voice: MessageFns<Voice> = {
 
             break;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.ownerUserId = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.tenantId = reader.string();
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.defaults = VoiceDefaults.decode(reader, reader.uint32());
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.relaySpeaker = reader.string();
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.reference = VoiceReference.decode(reader, reader.uint32());
+            continue;
+          }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.consent = VoiceConsent.decode(reader, reader.uint32());
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.license = VoiceLicense.decode(reader, reader.uint32());
+            continue;
+          }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.voiceDesignPrompt = reader.string();
+            continue;
+          }
+          case 22: {
+            if (tag !== 176) {
+              break;
+            }
+
+            message.createdAtMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 23: {
+            if (tag !== 184) {
+              break;
+            }
+
+            message.updatedAtMs = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4604,6 +4974,364 @@ export const Voice: MessageFns<Voice> = {
     message.embeddingStatus = object.embeddingStatus ?? 0;
     message.statusReason = object.statusReason ?? undefined;
     message.backends = object.backends?.map((e) => e) || [];
+    message.ownerUserId = object.ownerUserId ?? undefined;
+    message.tenantId = object.tenantId ?? undefined;
+    message.defaults = (object.defaults !== undefined && object.defaults !== null)
+      ? VoiceDefaults.fromPartial(object.defaults)
+      : undefined;
+    message.relaySpeaker = object.relaySpeaker ?? undefined;
+    message.reference = (object.reference !== undefined && object.reference !== null)
+      ? VoiceReference.fromPartial(object.reference)
+      : undefined;
+    message.consent = (object.consent !== undefined && object.consent !== null)
+      ? VoiceConsent.fromPartial(object.consent)
+      : undefined;
+    message.license = (object.license !== undefined && object.license !== null)
+      ? VoiceLicense.fromPartial(object.license)
+      : undefined;
+    message.voiceDesignPrompt = object.voiceDesignPrompt ?? undefined;
+    message.createdAtMs = object.createdAtMs ?? 0;
+    message.updatedAtMs = object.updatedAtMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseVoiceDefaults(): VoiceDefaults {
+  return { instructions: undefined, speed: undefined, cfgValue: undefined, warmupTrimMs: undefined };
+}
+
+export const VoiceDefaults: MessageFns<VoiceDefaults> = {
+  encode(message: VoiceDefaults, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.instructions !== undefined) {
+      writer.uint32(10).string(message.instructions);
+    }
+    if (message.speed !== undefined) {
+      writer.uint32(17).double(message.speed);
+    }
+    if (message.cfgValue !== undefined) {
+      writer.uint32(25).double(message.cfgValue);
+    }
+    if (message.warmupTrimMs !== undefined) {
+      writer.uint32(32).uint32(message.warmupTrimMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VoiceDefaults {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVoiceDefaults();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.instructions = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.speed = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.cfgValue = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.warmupTrimMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<VoiceDefaults>, I>>(base?: I): VoiceDefaults {
+    return VoiceDefaults.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<VoiceDefaults>, I>>(object: I): VoiceDefaults {
+    const message = createBaseVoiceDefaults();
+    message.instructions = object.instructions ?? undefined;
+    message.speed = object.speed ?? undefined;
+    message.cfgValue = object.cfgValue ?? undefined;
+    message.warmupTrimMs = object.warmupTrimMs ?? undefined;
+    return message;
+  },
+};
+
+function createBaseVoiceReference(): VoiceReference {
+  return { durationMs: 0, sha256: "" };
+}
+
+export const VoiceReference: MessageFns<VoiceReference> = {
+  encode(message: VoiceReference, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.durationMs !== 0) {
+      writer.uint32(8).uint32(message.durationMs);
+    }
+    if (message.sha256 !== "") {
+      writer.uint32(18).string(message.sha256);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VoiceReference {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVoiceReference();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.durationMs = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.sha256 = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<VoiceReference>, I>>(base?: I): VoiceReference {
+    return VoiceReference.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<VoiceReference>, I>>(object: I): VoiceReference {
+    const message = createBaseVoiceReference();
+    message.durationMs = object.durationMs ?? 0;
+    message.sha256 = object.sha256 ?? "";
+    return message;
+  },
+};
+
+function createBaseVoiceConsent(): VoiceConsent {
+  return { consentId: "", status: 0, statedPurpose: "" };
+}
+
+export const VoiceConsent: MessageFns<VoiceConsent> = {
+  encode(message: VoiceConsent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.consentId !== "") {
+      writer.uint32(10).string(message.consentId);
+    }
+    if (message.status !== 0) {
+      writer.uint32(16).int32(message.status);
+    }
+    if (message.statedPurpose !== "") {
+      writer.uint32(26).string(message.statedPurpose);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VoiceConsent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVoiceConsent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.consentId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.status = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.statedPurpose = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<VoiceConsent>, I>>(base?: I): VoiceConsent {
+    return VoiceConsent.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<VoiceConsent>, I>>(object: I): VoiceConsent {
+    const message = createBaseVoiceConsent();
+    message.consentId = object.consentId ?? "";
+    message.status = object.status ?? 0;
+    message.statedPurpose = object.statedPurpose ?? "";
+    return message;
+  },
+};
+
+function createBaseVoiceLicense(): VoiceLicense {
+  return { licensor: "", type: 0, expiresAtMs: undefined, characterCap: undefined, charactersUsed: 0 };
+}
+
+export const VoiceLicense: MessageFns<VoiceLicense> = {
+  encode(message: VoiceLicense, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.licensor !== "") {
+      writer.uint32(10).string(message.licensor);
+    }
+    if (message.type !== 0) {
+      writer.uint32(16).int32(message.type);
+    }
+    if (message.expiresAtMs !== undefined) {
+      writer.uint32(24).uint64(message.expiresAtMs);
+    }
+    if (message.characterCap !== undefined) {
+      writer.uint32(32).uint64(message.characterCap);
+    }
+    if (message.charactersUsed !== 0) {
+      writer.uint32(40).uint64(message.charactersUsed);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VoiceLicense {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVoiceLicense();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.licensor = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.type = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.expiresAtMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.characterCap = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.charactersUsed = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<VoiceLicense>, I>>(base?: I): VoiceLicense {
+    return VoiceLicense.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<VoiceLicense>, I>>(object: I): VoiceLicense {
+    const message = createBaseVoiceLicense();
+    message.licensor = object.licensor ?? "";
+    message.type = object.type ?? 0;
+    message.expiresAtMs = object.expiresAtMs ?? undefined;
+    message.characterCap = object.characterCap ?? undefined;
+    message.charactersUsed = object.charactersUsed ?? 0;
     return message;
   },
 };

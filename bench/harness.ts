@@ -20,14 +20,23 @@ export interface Program {
 }
 
 /** Starts a program of this folder. */
-export const launch = async (file: string, ...args: ReadonlyArray<string>): Promise<Program> => {
-  const child = spawn(process.execPath, [
+export const launch = (file: string, ...args: ReadonlyArray<string>): Promise<Program> => launchOn({}, file, ...args)
+
+/** The same with settings of its own, and on one core only where one is named. */
+export const launchOn = async (
+  { core, env = {} }: { readonly env?: Record<string, string>; readonly core?: number },
+  file: string,
+  ...args: ReadonlyArray<string>
+): Promise<Program> => {
+  const pinned = core === undefined ? [] : ["taskset", "-c", String(core)]
+  const [program, ...words] = [
+    ...pinned,
+    process.execPath,
     "--disable-warning=ExperimentalWarning",
     join(import.meta.dirname, file),
     ...args
-  ], {
-    stdio: ["pipe", "pipe", "inherit"]
-  })
+  ]
+  const child = spawn(program!, words, { env: { ...process.env, ...env }, stdio: ["pipe", "pipe", "inherit"] })
   children.push(child)
   const lines = createInterface({ input: child.stdout! })
   const next = async () => (await once(lines, "line"))[0] as string

@@ -44,6 +44,7 @@ const preflightDefaults = {
 
 /** Between what was measured of right texts, 0.95 and more, and of wrong ones, 0.88 and less (`test/services/ConsentAlignment.test.ts`). */
 const consentAlignmentMin = 0.92
+const hourMillis = 3_600_000
 
 /** Fills in every default. Fails with a line a setting that is missing beside another. */
 const complete = (env: Decoded) => {
@@ -78,6 +79,11 @@ const complete = (env: Decoded) => {
   if (preflight.durationMsMin > preflight.durationMsMax) {
     missing.push("SCAISPEAK_PREFLIGHT_DURATION_MIN_MS: more than SCAISPEAK_PREFLIGHT_DURATION_MAX_MS")
   }
+  const jobs = {
+    keepMs: (env.SCAISPEAK_JOBS_KEEP_HOURS ?? 7 * 24) * hourMillis,
+    retentionMs: (env.SCAISPEAK_JOBS_RETENTION_DAYS ?? 90) * 24 * hourMillis
+  }
+  if (jobs.keepMs > jobs.retentionMs) missing.push("SCAISPEAK_JOBS_KEEP_HOURS: more than SCAISPEAK_JOBS_RETENTION_DAYS")
   if (missing.length > 0) return Result.fail(missing)
   const s3: S3Settings | undefined = env.SCAISPEAK_S3_ENDPOINT === undefined ? undefined : {
     endpoint: env.SCAISPEAK_S3_ENDPOINT,
@@ -154,11 +160,19 @@ const complete = (env: Decoded) => {
       sessionMs: env.SCAISPEAK_STREAM_SESSION_MS ?? 3_600_000,
       resumeMs: env.SCAISPEAK_STREAM_RESUME_MS ?? 30_000
     },
+    pingMs: env.SCAISPEAK_SOCKET_PING_MS ?? 20_000,
     rateLimits: {
       key: env.SCAISPEAK_RATE_LIMIT_KEY ?? limits.key,
       user: env.SCAISPEAK_RATE_LIMIT_USER ?? limits.user,
       tenant: env.SCAISPEAK_RATE_LIMIT_TENANT ?? limits.tenant,
       partner: env.SCAISPEAK_RATE_LIMIT_PARTNER ?? limits.partner
+    },
+    asyncThresholdChars: env.SCAISPEAK_ASYNC_THRESHOLD_CHARS ?? 500,
+    jobs: {
+      concurrency: env.SCAISPEAK_JOBS_CONCURRENCY ?? availableParallelism(),
+      leaseMs: env.SCAISPEAK_JOBS_LEASE_MS ?? 30_000,
+      keepMs: jobs.keepMs,
+      retentionMs: jobs.retentionMs
     },
     firstAudioTimeoutMs: env.SCAISPEAK_FIRST_AUDIO_TIMEOUT_MS ?? 15_000,
     chunkTimeoutMs: env.SCAISPEAK_CHUNK_TIMEOUT_MS ?? 15_000,

@@ -5,10 +5,10 @@ import { join } from "node:path"
 import type { Settings } from "./Config.ts"
 import { mount } from "./http/Document.ts"
 import * as Http from "./http/Http.ts"
-import { Readiness } from "./http/Readiness.ts"
 import { Uploads } from "./http/Uploads.ts"
 import * as Erasures from "./jobs/Erasures.ts"
 import * as Housekeeping from "./jobs/Housekeeping.ts"
+import * as SynthJobs from "./jobs/SynthJobs.ts"
 import { Accounting } from "./services/Accounting.ts"
 import { ApiKeys } from "./services/ApiKeys.ts"
 import { AudioDecoder } from "./services/AudioDecoder.ts"
@@ -22,12 +22,17 @@ import { ConsentAlignment } from "./services/ConsentAlignment.ts"
 import { Consents } from "./services/Consents.ts"
 import { Database } from "./services/Database.ts"
 import { DriveClips } from "./services/DriveClips.ts"
+import { DriveSink } from "./services/DriveSink.ts"
 import * as EmbeddedNode from "./services/EmbeddedNode.ts"
 import { ErasedClips } from "./services/ErasedClips.ts"
 import { Erasure } from "./services/Erasure.ts"
 import { GlobalVoices } from "./services/GlobalVoices.ts"
 import { Idempotency } from "./services/Idempotency.ts"
 import { Identity } from "./services/Identity.ts"
+import { JobExpiry } from "./services/JobExpiry.ts"
+import { JobQueue } from "./services/JobQueue.ts"
+import { JobRepo } from "./services/JobRepo.ts"
+import { JobRuns } from "./services/JobRuns.ts"
 import { JwtVerifier } from "./services/JwtVerifier.ts"
 import { Ledger } from "./services/Ledger.ts"
 import { Licences } from "./services/Licences.ts"
@@ -40,6 +45,7 @@ import { PolicyResolver } from "./services/PolicyResolver.ts"
 import { Preflight } from "./services/Preflight.ts"
 import * as PresetVoices from "./services/PresetVoices.ts"
 import { RateLimits } from "./services/RateLimits.ts"
+import { Readiness } from "./services/Readiness.ts"
 import { Recordings } from "./services/Recordings.ts"
 import { Redis } from "./services/Redis.ts"
 import { ReferenceCache } from "./services/ReferenceCache.ts"
@@ -59,6 +65,7 @@ import { VoiceWarmRegistry } from "./services/VoiceWarmRegistry.ts"
 import { GrpcServer } from "./stream/GrpcServer.ts"
 import * as Recorder from "./stream/Recorder.ts"
 import { StreamService } from "./stream/StreamService.ts"
+import { Sockets } from "./stream/websocket/Sockets.ts"
 import * as SpeakRoute from "./stream/websocket/SpeakRoute.ts"
 import { serverOptions } from "./stream/websocket/Upgrade.ts"
 
@@ -73,12 +80,8 @@ const nodeCommand = [
   "127.0.0.1:0"
 ] as const
 
-/** Live sessions hold their connections for as long as they like: they are asked to come to an end before the surfaces wait. */
-const Leave = Layer.effectDiscard(
-  Effect.flatMap(StreamService, ({ drain }) => Effect.addFinalizer(() => drain))
-)
-
-export const layer = (settings: Settings) => {
+/** Everything below the surfaces: what `serve` and `worker` stand on, and what works by itself in both. */
+export const foundation = (settings: Settings) => {
   const Outside = Layer.mergeAll(
     Database.layer(settings.databaseUrl),
     settings.s3 === undefined
@@ -126,7 +129,7 @@ export const layer = (settings: Settings) => {
   )
 
   const Background = Layer.mergeAll(
-    Housekeeping.layer,
+    Housekeeping.layer(settings.jobs),
     PresetVoices.layer,
     settings.embeddedNode
       ? EmbeddedNode.layer({ command: nodeCommand, drainMs: settings.drainMs })
@@ -161,11 +164,43 @@ export const layer = (settings: Settings) => {
     Layer.provideMerge(Clips)
   )
 
+  const Jobs = Layer.mergeAll(
+    JobRepo.layer(settings.jobs).pipe(Layer.provideMerge(JobQueue.layer(settings.jobs))),
+    JobRuns.layer,
+    JobExpiry.layer,
+    DriveSink.layerOff
+  )
+
   const Pipeline = Synthesis.layer(settings).pipe(
     Layer.provide(RateLimits.layer(settings.rateLimits)),
     Layer.provideMerge(Accounting.layer(settings))
   )
 
+  // Provided from the bottom up: what is provided later is built earlier and closed later, so that the surface drains
+  // while everything that it stands on still works.
+  return SynthJobs.layer(settings.jobs).pipe(
+    Layer.provideMerge(AudioEncoder.layer({ workers: settings.encoderWorkers })),
+    Layer.provideMerge(Pipeline),
+    Layer.provideMerge(Library),
+    Layer.provide(Background),
+    Layer.provideMerge(Kept),
+    Layer.provideMerge(Layer.mergeAll(Backends, Callers)),
+    Layer.provideMerge(Jobs),
+    Layer.provideMerge(SynthesisRecords.layer),
+    Layer.provideMerge(References),
+    Layer.provideMerge(State),
+    Layer.provideMerge(Outside)
+  )
+}
+
+/** Live sessions hold their connections for as long as they like: they are asked to come to an end before the surfaces wait. */
+const Leave = Layer.effectDiscard(
+  Effect.all([StreamService, Sockets]).pipe(
+    Effect.flatMap(([{ drain }, { leave }]) => Effect.addFinalizer(() => Effect.andThen(drain, leave)))
+  )
+)
+
+export const layer = (settings: Settings) => {
   const Beside = {
     routes: Layer.merge(
       SpeakRoute.layer(mount),
@@ -173,23 +208,11 @@ export const layer = (settings: Settings) => {
     ),
     webSocket: serverOptions
   }
-
-  // Provided from the bottom up: what is provided later is built earlier and closed later, so that the surface drains
-  // while everything that it stands on still works.
   return Leave.pipe(
     Layer.provideMerge(Layer.merge(Http.layer(settings, Beside), GrpcServer.layer(settings))),
-    Layer.provideMerge(StreamService.layer(settings)),
+    Layer.provideMerge(Layer.merge(StreamService.layer(settings), Sockets.layer(settings))),
     Layer.provide(Readiness.layer({ engine: settings.engine })),
     Layer.provide(Uploads.layer(settings.upload)),
-    Layer.provideMerge(AudioEncoder.layer({ workers: settings.encoderWorkers })),
-    Layer.provideMerge(Pipeline),
-    Layer.provideMerge(Library),
-    Layer.provide(Background),
-    Layer.provideMerge(Kept),
-    Layer.provideMerge(Layer.mergeAll(Backends, Callers)),
-    Layer.provide(SynthesisRecords.layer),
-    Layer.provideMerge(References),
-    Layer.provideMerge(State),
-    Layer.provideMerge(Outside)
+    Layer.provideMerge(foundation(settings))
   )
 }

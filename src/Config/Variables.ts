@@ -115,6 +115,14 @@ export const variables = {
   SCAISPEAK_RATE_LIMIT_USER: [wholeNumber(0, 1e9), "requests a minute for a user"],
   SCAISPEAK_RATE_LIMIT_TENANT: [wholeNumber(0, 1e9), "requests a minute for a tenant"],
   SCAISPEAK_RATE_LIMIT_PARTNER: [wholeNumber(0, 1e9), "requests a minute for a partner"],
+  SCAISPEAK_ASYNC_THRESHOLD_CHARS: [wholeNumber(0, 100_000), "code points; a longer text becomes a job"],
+  SCAISPEAK_JOBS_CONCURRENCY: [
+    wholeNumber(0, 1000),
+    "jobs that this process runs at once, half of them short ones, at least one of each; 0 = none"
+  ],
+  SCAISPEAK_JOBS_LEASE_MS: [wholeNumber(500, 3_600_000), "silence after which a process's jobs are handed to others"],
+  SCAISPEAK_JOBS_KEEP_HOURS: [wholeNumber(1, 8760), "hours that a job's text and audio are kept"],
+  SCAISPEAK_JOBS_RETENTION_DAYS: [wholeNumber(1, 36_500), "days that what is left of a job is kept; it goes by months"],
   SCAISPEAK_FIRST_AUDIO_TIMEOUT_MS: [wholeNumber(100, 600_000), "longest wait for a backend's first audio"],
   SCAISPEAK_CHUNK_TIMEOUT_MS: [wholeNumber(100, 600_000), "longest silence between two chunks of a backend"],
   SCAISPEAK_BREAKER_FAILURES: [wholeNumber(1, 1000), "failures in a row after which a node or relay gets no calls"],
@@ -134,6 +142,10 @@ export const variables = {
   SCAISPEAK_STREAM_IDLE_MS: [wholeNumber(1000, 3_600_000), "time after which a live session without any frame ends"],
   SCAISPEAK_STREAM_SESSION_MS: [wholeNumber(1000, 86_400_000), "longest time that a live session may last"],
   SCAISPEAK_STREAM_RESUME_MS: [wholeNumber(0, 600_000), "time that a live session waits for a dropped client"],
+  SCAISPEAK_SOCKET_PING_MS: [
+    wholeNumber(100, 600_000),
+    "time between two pings of a WebSocket; a peer that says nothing from one to the next is gone"
+  ],
   SCAISPEAK_DRAIN_MS: [wholeNumber(0, 600_000), "time that running calls get to finish at shutdown"],
   SCAISPEAK_OTLP_ENDPOINT: [url("http:", "https:"), "OpenTelemetry collector (OTLP over HTTP)"],
   SCAISPEAK_LOG_LEVEL: [

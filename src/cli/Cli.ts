@@ -13,6 +13,16 @@ const serve = Command.make(
 )
   .pipe(Command.withDescription("Serve HTTP, with an engine node beside it unless nodes are configured (the default)"))
 
+const worker = Command.make(
+  "worker",
+  {},
+  () =>
+    Effect.flatMap(Effect.promise(() => import("./Nursery.ts")), (m) => m.small).pipe(
+      Effect.andThen(Effect.promise(() => import("./worker.ts"))),
+      Effect.flatMap((m) => m.worker)
+    )
+).pipe(Command.withDescription("Run jobs, beside other workers and servers on the same database"))
+
 const node = Command.make("node", {
   listen: Flag.String("listen").pipe(
     Flag.optional,
@@ -82,7 +92,7 @@ const speak = Command.make("speak", {
 
 const root = Command.make("scaispeak").pipe(
   Command.withDescription("Text to speech: voices, one POST /speak, two kinds of backends."),
-  Command.withSubcommands([serve, node, migrate, keys, speak, config])
+  Command.withSubcommands([serve, worker, node, migrate, keys, speak, config])
 )
 
 /** Runs the command line. No words at all, or only flags of its own, mean `serve`. */

@@ -85,11 +85,12 @@ export const speak = (flags: {
       HttpClientRequest.bodyJsonUnsafe({ text: flags.text, voice_id: voice, response_format: format }),
       client.execute
     )
-    if (response.status !== 200) {
-      const { error } = yield* Schema.decodeUnknownEffect(Failure)(yield* response.json)
+    const spoken = response.status === 202 ? yield* followed(client, yield* response.json) : response
+    if (spoken.status !== 200) {
+      const { error } = yield* Schema.decodeUnknownEffect(Failure)(yield* spoken.json)
       return yield* new SpeakFailed({ message: `${error.code}: ${error.message}` })
     }
-    const bytes = yield* save(response.stream, flags.output)
+    const bytes = yield* save(spoken.stream, flags.output)
     yield* Console.log(`${flags.output}: ${bytes} bytes in ${voice}`)
     if (process.stdout.isTTY) yield* play(flags.output)
   }).pipe(
@@ -97,6 +98,33 @@ export const speak = (flags: {
       new SpeakFailed({ message: `The server cannot be reached: ${error.message}` })),
     Effect.provide(Layer.merge(NodeHttpClient.layerUndici, Config.layer))
   )
+
+const Accepted = Schema.Struct({ data: Schema.Struct({ job_id: Schema.String }) })
+const Followed = Schema.Struct({
+  data: Schema.Struct({
+    status: Schema.String,
+    status_reason: Schema.NullOr(Schema.String),
+    progress: Schema.Struct({ segments_done: Schema.Number, segments_total: Schema.Number })
+  })
+})
+const lookEvery = "1 second"
+
+/** A long text becomes a job: its audio, once it has ended. */
+const followed = Effect.fnUntraced(function*(client: HttpClient.HttpClient, accepted: unknown) {
+  const { data: { job_id } } = yield* Schema.decodeUnknownEffect(Accepted)(accepted)
+  for (;;) {
+    const response = yield* client.get(`/speak/jobs/${job_id}`)
+    const { data: job } = yield* Schema.decodeUnknownEffect(Followed)(yield* response.json)
+    if (process.stderr.isTTY) {
+      process.stderr.write(`\r${job.status} ${job.progress.segments_done}/${job.progress.segments_total}`)
+    }
+    if (job.status === "completed") return yield* client.get(`/speak/jobs/${job_id}/audio`)
+    if (job.status !== "queued" && job.status !== "running") {
+      return yield* new SpeakFailed({ message: `The job ${job.status}: ${job.status_reason ?? "no reason was given"}` })
+    }
+    yield* Effect.sleep(lookEvery)
+  }
+})
 
 const Listed = Schema.Struct({
   data: Schema.Struct({ items: Schema.NonEmptyArray(Schema.Struct({ voice_id: Schema.String })) })

@@ -47,6 +47,9 @@ export const meanings = {
   SCAISPEAK_SESSION_TIMEOUT: { status: 408, retryable: true, message: "The session was left idle." },
   SCAISPEAK_CLIENT_TOO_SLOW: { status: 408, retryable: true, message: "The client did not read what was sent." },
   SCAISPEAK_SHUTTING_DOWN: { status: 503, retryable: true, message: "This server is going away; connect again." },
+  SCAISPEAK_JOB_NOT_FOUND: { status: 404, retryable: false, message: "No such job." },
+  SCAISPEAK_JOB_NOT_FINISHED: { status: 409, retryable: true, message: "The job has no audio yet." },
+  SCAISPEAK_JOB_EXPIRED: { status: 410, retryable: false, message: "The job's audio was removed." },
   SCAISPEAK_BACKEND_UNAVAILABLE: { status: 502, retryable: true, message: "No allowed backend can serve the call." },
   SCAISPEAK_BACKEND_FAILED: { status: 502, retryable: true, message: "The backend broke while it was speaking." },
   SCAISPEAK_BACKEND_TIMEOUT: { status: 504, retryable: true, message: "The backend gave no audio in time." },
@@ -229,6 +232,21 @@ export class ShuttingDown extends Schema.TaggedError<ShuttingDown>()("ShuttingDo
   readonly retryAfter = 1
 }
 
+/** Absent, or somebody else's. */
+export class JobNotFound extends Schema.TaggedError<JobNotFound>()("JobNotFound", {}) {
+  readonly code = "SCAISPEAK_JOB_NOT_FOUND"
+}
+
+/** It still runs, or it ended without audio; `status` says which. */
+export class JobNotFinished extends Schema.TaggedError<JobNotFinished>()("JobNotFinished", { status: Schema.String }) {
+  readonly code = "SCAISPEAK_JOB_NOT_FINISHED"
+  readonly details = [{ field: "status", message: this.status }]
+}
+
+export class JobExpired extends Schema.TaggedError<JobExpired>()("JobExpired", {}) {
+  readonly code = "SCAISPEAK_JOB_EXPIRED"
+}
+
 /** No allowed backend has what the voice needs. `reasons` says why for each, in words. */
 export class BackendUnavailable extends Schema.TaggedError<BackendUnavailable>()("BackendUnavailable", {
   reasons: Schema.Array(Schema.String)
@@ -304,6 +322,9 @@ export type Failure =
   | SessionTimeout
   | ClientTooSlow
   | ShuttingDown
+  | JobNotFound
+  | JobNotFinished
+  | JobExpired
   | DispatchFailure
   | SaveToRequiresJwt
   | SaveToFailed

@@ -1,6 +1,6 @@
 /** What processes of the service tell each other: a closed list of topics, each with what its messages say. */
 import { Schema } from "effect"
-import { TenantId, VoiceId } from "./Ids.ts"
+import { JobId, TenantId, VoiceId } from "./Ids.ts"
 
 export const topics = {
   /** What is remembered of these voices is out of date. */
@@ -12,7 +12,11 @@ export const topics = {
   /** What is remembered of the tenant's policy is out of date. */
   "policy.changed": Schema.Struct({ tenantId: TenantId }),
   /** Some key was made or revoked: what is remembered of any key may be out of date. */
-  "keys.changed": Schema.Struct({})
+  "keys.changed": Schema.Struct({}),
+  /** There is a job to run. */
+  "jobs.queued": Schema.Struct({}),
+  /** The job has moved; one that was canceled is not to be run on. */
+  "job.changed": Schema.Struct({ jobId: JobId, canceled: Schema.Boolean })
 }
 
 export type Topic = keyof typeof topics

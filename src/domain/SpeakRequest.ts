@@ -4,6 +4,7 @@ import { AudioFormat, formats, SampleRate } from "./AudioFormat.ts"
 import { BackendPreference } from "./BackendPolicy.ts"
 import { VoiceId } from "./Ids.ts"
 import { speechParamFields } from "./SpeechParams.ts"
+import type { SpeechParams } from "./SpeechParams.ts"
 import { Language } from "./Voice.ts"
 
 /** Code points. */
@@ -83,3 +84,12 @@ export const SpeakRequest = Schema.Struct({
   })
 )
 export type SpeakRequest = typeof SpeakRequest.Type
+
+/** How it is to sound, without what was left open. */
+export const paramsOf = ({ cfgValue, instructions, seed, speed, warmupTrimMs }: SpeechParams): SpeechParams => ({
+  ...(speed === undefined ? {} : { speed }),
+  ...(instructions === undefined ? {} : { instructions }),
+  ...(cfgValue === undefined ? {} : { cfgValue }),
+  ...(seed === undefined ? {} : { seed }),
+  ...(warmupTrimMs === undefined ? {} : { warmupTrimMs })
+})

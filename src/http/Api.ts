@@ -6,6 +6,7 @@ import { Consents } from "./api/Consents.ts"
 import { Erasures } from "./api/Erasure.ts"
 import { GlobalVoices } from "./api/GlobalVoices.ts"
 import { Intake } from "./api/Intake.ts"
+import { Jobs } from "./api/Jobs.ts"
 import { Nodes } from "./api/Nodes.ts"
 import { Speech } from "./api/Speech.ts"
 import { Synths } from "./api/Synths.ts"
@@ -18,7 +19,8 @@ export { mount }
 
 // The last middleware added runs first: a request without a token is refused before its body is looked at.
 export class Api extends HttpApi.make("scaispeak")
-  .add(Speech, Synths, Voices, Intake, VoicePreview, VoiceWarming, Consents, GlobalVoices, Erasures, Admin, Nodes)
+  .add(Speech, Jobs, Synths, Voices, Intake, VoicePreview, VoiceWarming)
+  .add(Consents, GlobalVoices, Erasures, Admin, Nodes)
   .middleware(Validation)
   .middleware(Authentication)
   .prefix(mount)

@@ -19,10 +19,14 @@ export interface OnceOptions<A, E, R, E2, R2> {
   readonly request: unknown
   /** Before a kept reply is given again: whether the caller may still have it. */
   readonly permit: (reply: Reply) => Effect.Effect<unknown, E2, R2>
-  readonly answer: Effect.Effect<A, E, R>
+  /** As a function it keeps its reply by itself, at the moment that it chooses. */
+  readonly answer: Effect.Effect<A, E, R> | ((keep: Keep) => Effect.Effect<A, E, R>)
   /** Which voice the answer is about, once there is one: the kept reply goes with it. */
   readonly voiceId: () => VoiceId | null
 }
+
+/** Keeps a reply, whose body is bytes, for whoever asks the same again. */
+export type Keep = (reply: HttpServerResponse.HttpServerResponse) => Effect.Effect<void, StorageUnavailable>
 
 export const once = Effect.fnUntraced(function*<A extends HttpServerResponse.HttpServerResponse, E, R, E2, R2>(
   idempotency: Idempotency["Service"],
@@ -32,7 +36,7 @@ export const once = Effect.fnUntraced(function*<A extends HttpServerResponse.Htt
   E | E2 | IdempotencyConflict | StorageUnavailable,
   R | R2 | Scope.Scope
 > {
-  if (key === undefined) return yield* answer
+  if (key === undefined) return yield* Effect.isEffect(answer) ? answer : answer(() => Effect.void)
   const begun = yield* idempotency.begin({
     tenantId: caller.tenantId,
     userId: caller.userId,
@@ -44,6 +48,13 @@ export const once = Effect.fnUntraced(function*<A extends HttpServerResponse.Htt
     yield* permit(begun.reply)
     const { body, headers, status } = begun.reply
     return HttpServerResponse.uint8Array(body, { status, headers: { ...headers, "idempotent-replayed": "true" } })
+  }
+  if (!Effect.isEffect(answer)) {
+    return yield* answer(({ body, headers, status }) =>
+      body._tag === "Uint8Array"
+        ? begun.save({ status, headers: { ...headers }, body: body.body }, voiceId())
+        : Effect.die(new Error(`A reply of ${body._tag} cannot be kept.`))
+    )
   }
   const response = yield* answer
   return yield* keeping(

@@ -7,7 +7,15 @@ import { Api } from "./Api.ts"
 const methods: ReadonlyArray<HttpMethod.HttpMethod> = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 /** Routes that stand beside the API. */
-const plain = ["/v1/modules/scaispeak/healthz", "/v1/modules/scaispeak/readyz", "/metrics", "/docs", "/openapi.json"]
+const plain = [
+  "/v1/modules/scaispeak/healthz",
+  "/v1/modules/scaispeak/readyz",
+  "/v1/modules/scaispeak/stream/speak",
+  "/v1/modules/scaispeak/voices/record",
+  "/metrics",
+  "/docs",
+  "/openapi.json"
+]
 
 const router = FindMyWay.make<true>()
 for (const path of plain) router.on("GET", path as `/${string}`, true)

@@ -10,7 +10,7 @@ import type { Scope } from "effect"
 import { Backend } from "../domain/BackendPolicy.ts"
 import { ConcurrencyLimited } from "../domain/Failure.ts"
 import type { Code } from "../domain/Failure.ts"
-import type { RequestId, SynthesisId, VoiceId } from "../domain/Ids.ts"
+import type { RequestId, SynthesisId, TenantId, VoiceId } from "../domain/Ids.ts"
 import type { AuthUser } from "../domain/Permission.ts"
 import { SessionAccount } from "./Accounting/SessionAccount.ts"
 import { Ledger } from "./Ledger.ts"
@@ -80,6 +80,8 @@ export interface SessionHold {
 export class Accounting extends Context.Service<Accounting, {
   readonly hold: (request: HoldRequest) => Effect.Effect<Hold, ConcurrencyLimited, Scope.Scope>
   readonly holdSession: (request: SessionHoldRequest) => Effect.Effect<SessionHold, ConcurrencyLimited, Scope.Scope>
+  /** A hold's place alone, for part of something that is accounted for as a whole. */
+  readonly place: (tenantId: TenantId) => Effect.Effect<void, ConcurrencyLimited, Scope.Scope>
   /** Holds open in this process, those of sessions included. */
   readonly openHolds: () => number
 }>()("scaispeak/Accounting") {
@@ -93,18 +95,18 @@ export class Accounting extends Context.Service<Accounting, {
         const sessions = { limit: options.tenantSessions, byTenant: new Map<string, number>() }
         let open = 0
 
-        const take = ({ byTenant, limit }: typeof calls, { caller }: Pick<HoldRequest, "caller">) =>
+        const take = ({ byTenant, limit }: typeof calls, tenantId: TenantId) =>
           Effect.suspend(() => {
-            const held = byTenant.get(caller.tenantId) ?? 0
+            const held = byTenant.get(tenantId) ?? 0
             if (limit > 0 && held >= limit) return Effect.fail(new ConcurrencyLimited({ limit }))
-            byTenant.set(caller.tenantId, held + 1)
+            byTenant.set(tenantId, held + 1)
             return Metric.update(openHoldsGauge, ++open)
           })
-        const release = ({ byTenant }: typeof calls, { caller }: Pick<HoldRequest, "caller">) =>
+        const release = ({ byTenant }: typeof calls, tenantId: TenantId) =>
           Effect.suspend(() => {
-            const held = byTenant.get(caller.tenantId)! - 1
-            if (held === 0) byTenant.delete(caller.tenantId)
-            else byTenant.set(caller.tenantId, held)
+            const held = byTenant.get(tenantId)! - 1
+            if (held === 0) byTenant.delete(tenantId)
+            else byTenant.set(tenantId, held)
             return Metric.update(openHoldsGauge, --open)
           })
 
@@ -146,10 +148,10 @@ export class Accounting extends Context.Service<Accounting, {
           const account = new SessionAccount()
           const ended: SessionHold["ended"] = {}
           yield* Effect.acquireRelease(
-            take(sessions, request),
+            take(sessions, request.caller.tenantId),
             () =>
               Effect.andThen(
-                release(sessions, request),
+                release(sessions, request.caller.tenantId),
                 Effect.forEach(account.rows(request.synthesisId), ({ characters, facts, synthesisId }) =>
                   Effect.flatMap(synthesisId, (synthesisId) =>
                     settle({ ...request, synthesisId, characters }, createdAt, { ...facts, ...ended })), {
@@ -172,12 +174,13 @@ export class Accounting extends Context.Service<Accounting, {
             Effect.flatMap(Clock.currentTimeMillis, (createdAt) =>
               Effect.map(
                 Effect.acquireRelease(
-                  Effect.as(take(calls, request), {} as HoldFacts),
-                  (facts) => Effect.andThen(release(calls, request), settle(request, createdAt, facts))
+                  Effect.as(take(calls, request.caller.tenantId), {} as HoldFacts),
+                  (facts) => Effect.andThen(release(calls, request.caller.tenantId), settle(request, createdAt, facts))
                 ),
                 (facts) => ({ facts })
               )).pipe(step("Accounting.hold")),
           holdSession,
+          place: (tenantId) => Effect.acquireRelease(take(calls, tenantId), () => release(calls, tenantId)),
           openHolds: () => open
         })
       })

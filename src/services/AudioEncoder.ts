@@ -17,7 +17,7 @@ import { openLive } from "./AudioEncoder/LiveEncoding.ts"
 import type { LiveEncoding, LiveOptions } from "./AudioEncoder/LiveEncoding.ts"
 import { pullRemote } from "./AudioEncoder/RemotePull.ts"
 
-export { completed } from "./AudioEncoder/Completed.ts"
+export { completed, ofLength } from "./AudioEncoder/Completed.ts"
 export type { LiveEncoding } from "./AudioEncoder/LiveEncoding.ts"
 export { rateFor } from "./AudioEncoder/OutputRate.ts"
 

@@ -20,6 +20,7 @@ import { voicePages } from "./sql/migrations/0009_voice_pages.ts"
 import { intake } from "./sql/migrations/0010_intake.ts"
 import { erasure } from "./sql/migrations/0011_erasure.ts"
 import { recordings } from "./sql/migrations/0012_recordings.ts"
+import { jobs } from "./sql/migrations/0013_jobs.ts"
 import * as MysqlClient from "./sql/MysqlClient.ts"
 import { ensurePartitions } from "./sql/Partitions.ts"
 import * as SqliteClient from "./sql/SqliteClient.ts"
@@ -36,7 +37,8 @@ const migrations: ReadonlyArray<Migrations.Migration> = [
   voicePages,
   intake,
   erasure,
-  recordings
+  recordings,
+  jobs
 ]
 
 /** The database cannot be used at start. The message names it without its password. */

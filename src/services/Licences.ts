@@ -14,7 +14,7 @@ import type { Scope } from "effect"
 import { SqlClient } from "effect/sql"
 import { VoiceLicenseExhausted, VoiceLicenseExpired } from "../domain/Failure.ts"
 import type { InvalidRequest, StorageUnavailable, VoiceNotFound } from "../domain/Failure.ts"
-import type { VoiceId } from "../domain/Ids.ts"
+import type { LicenceId, VoiceId } from "../domain/Ids.ts"
 import { hasExpired, mayUse } from "../domain/Licence.ts"
 import type { Licence, LicenceTerms } from "../domain/Licence.ts"
 import type { Voice } from "../domain/Voice.ts"
@@ -45,6 +45,20 @@ export class Licences extends Context.Service<Licences, {
     characters: number,
     facts: HoldFacts
   ) => Effect.Effect<void, VoiceLicenseExpired | VoiceLicenseExhausted | StorageUnavailable, Scope.Scope>
+  /**
+   * Reserves `characters` with no end, for a text that is spoken later by whatever process; returns the licence that counts
+   * them, null when none does. Whoever asked gives back what is not spoken.
+   */
+  readonly reserve: (
+    voice: Speaker,
+    characters: number
+  ) => Effect.Effect<LicenceId | null, VoiceLicenseExpired | VoiceLicenseExhausted | StorageUnavailable>
+  /** Of a licence that has been replaced since, nothing is given back. Joins a transaction. */
+  readonly giveBack: (
+    licence: LicenceId,
+    id: VoiceId,
+    characters: number
+  ) => Effect.Effect<void, StorageUnavailable>
   /** Licenses a global voice, or changes its terms; what was used stays counted. Takes effect at once in this process. */
   readonly change: (
     id: VoiceId,
@@ -112,6 +126,8 @@ export class Licences extends Context.Service<Licences, {
             reserve(voice, characters),
             (licence) => settle(licence, voice, characters, facts)
           )),
+        reserve: (voice, characters) => Effect.map(reserve(voice, characters), (licence) => licence?.licenseId ?? null),
+        giveBack: (licence, id, characters) => Effect.asVoid(rows.giveBack(licence, id, characters)),
         change: (id, changes) => Effect.map(change(id, changes), ({ licence }) => licence),
         changeDocument: (id, changes, documentKey) =>
           Effect.map(change(id, changes, documentKey), ({ former, licence }) => ({

@@ -68,6 +68,11 @@ export const sentenceEnds = (text: string, language: string): ReadonlyArray<numb
   return ends
 }
 
+/** The text sentence by sentence, white space after them included; joined it is the text. Read as it is pulled. */
+export function* sentencesOf(text: string, language: string): Generator<string> {
+  for (const sentence of sentences(text, language)) yield sentence.text
+}
+
 function* sentences(text: string, language: string): Generator<Segment> {
   const segmenter = make(language, { firstClause: Infinity, shortest: 0, longest: sentenceLengthMax })
   for (let at = 0; at < text.length; at += windowLength) yield* segmenter.push(text.slice(at, at + windowLength))

@@ -12,13 +12,14 @@
 import { Context, Effect, Exit, Layer, Scope } from "effect"
 import type { Stream } from "effect"
 import type { Backend, BackendPreference } from "../domain/BackendPolicy.ts"
+import { BackendUnavailable } from "../domain/Failure.ts"
 import type { Failure, VoiceNotReady } from "../domain/Failure.ts"
-import type { RequestId, SynthesisId, VoiceId } from "../domain/Ids.ts"
+import type { LicenceId, RequestId, SynthesisId, VoiceId } from "../domain/Ids.ts"
 import type { PcmChunk } from "../domain/PcmChunk.ts"
 import type { AuthUser } from "../domain/Permission.ts"
 import { codePoints } from "../domain/SpeakRequest.ts"
 import type { SpeechParams } from "../domain/SpeechParams.ts"
-import { notReady } from "../domain/Voice.ts"
+import { backendsOf, notReady } from "../domain/Voice.ts"
 import type { Voice } from "../domain/Voice.ts"
 import { Accounting } from "./Accounting.ts"
 import type { HoldFacts, SessionHold } from "./Accounting.ts"
@@ -47,6 +48,22 @@ export interface SynthesisRequest {
   /** Whether chunks carry word times: the engine's own, else estimated ones with the last chunk. */
   readonly wordTimes: boolean
   readonly tags: ReadonlyArray<string>
+  /**
+   * Of what was admitted and is accounted for as a whole: no rate is counted, nothing is held, and no usage row written. The
+   * facts of this call alone are written to `facts`.
+   */
+  readonly partOf?: { readonly synthesisId: SynthesisId; readonly facts: HoldFacts } | undefined
+  /** The only backend that may speak it, where the policy allows that one. */
+  readonly only?: Backend | undefined
+  /** It rather fails than goes on behind a gap, where its backend broke: the caller will ask again. */
+  readonly unbroken?: boolean
+}
+
+/** A text that may be spoken later, by whatever process. */
+export interface Admitted {
+  readonly synthesisId: SynthesisId
+  /** Which has counted the characters; null when none has to. Whoever asked gives back what is not spoken. */
+  readonly licenceId: LicenceId | null
 }
 
 /** What was decided, known before the first byte of audio is passed on. */
@@ -107,6 +124,15 @@ export class Synthesis extends Context.Service<Synthesis, {
   readonly speak: (request: SynthesisRequest) => Effect.Effect<Speech, Failure, Scope.Scope>
   /** Holds the caller's place until the scope closes, which ends whatever is being said. */
   readonly open: (request: SessionRequest) => Effect.Effect<SpeechSession, Failure, Scope.Scope>
+  /**
+   * Everything that refuses a call before a backend is picked, for a text that is spoken later. A backend that is away now
+   * refuses nothing; a voice that no allowed backend knows does.
+   */
+  readonly admit: (
+    caller: AuthUser,
+    voiceId: VoiceId,
+    characters: number
+  ) => Effect.Effect<Admitted, Failure>
   /** Whether the caller may hear the voice now, as before a call: for audio of it that was made before. */
   readonly permit: (caller: AuthUser, voiceId: VoiceId) => Effect.Effect<void, Failure>
 }>()("scaispeak/Synthesis") {
@@ -146,22 +172,39 @@ export class Synthesis extends Context.Service<Synthesis, {
           return voice
         })
 
-        /** What is asked before anything is held, of a call and of a session. */
-        const admitted = Effect.fnUntraced(function*({ caller, voiceId }: SessionRequest) {
+        /** What is asked of a call and of a session before anything is counted or held. */
+        const entered = Effect.fnUntraced(function*({ caller, voiceId }: SessionRequest) {
           const policy = yield* policies.resolve(caller.tenantId).pipe(step("synthesis.policy"))
           // Before the voice is looked at: whoever stops it afterwards finds this call.
           const call = yield* running.enter(voiceId)
           const voice = yield* permitted(caller, voiceId)
-          yield* limits.check(caller)
           return { policy, call, voice }
         })
 
-        const speak = Effect.fnUntraced(function*(request: SynthesisRequest) {
-          const { call, policy, voice } = yield* admitted(request)
+        const held = Effect.fnUntraced(function*(request: SynthesisRequest, voice: Voice, characters: number) {
+          yield* limits.check(request.caller)
           const synthesisId = yield* makeId("syn")
-          const characters = codePoints(request.text)
           const { facts } = yield* accounting.hold({ ...request, synthesisId, characters })
           yield* licences.hold(voice, characters, facts).pipe(step("synthesis.licence"))
+          return { facts, synthesisId }
+        })
+
+        const admit = Effect.fnUntraced(function*(caller: AuthUser, voiceId: VoiceId, characters: number) {
+          const policy = yield* policies.resolve(caller.tenantId)
+          const voice = yield* permitted(caller, voiceId)
+          const known = backendsOf(voice)
+          if (!policy.allowedBackends.some((backend) => known[backend])) {
+            return yield* new BackendUnavailable({ reasons: ["No backend that this tenant may use knows the voice."] })
+          }
+          yield* limits.check(caller)
+          const licenceId = yield* licences.reserve(voice, characters)
+          return { synthesisId: yield* makeId("syn"), licenceId }
+        }, step("Synthesis.admit"))
+
+        const speak = Effect.fnUntraced(function*(request: SynthesisRequest) {
+          const { call, policy, voice } = yield* entered(request)
+          const characters = codePoints(request.text)
+          const { facts, synthesisId } = request.partOf ?? (yield* held(request, voice, characters))
           call.onStop.push((failure) => facts.outcome === undefined && fail(facts, failure))
           const speech = yield* begin({ ...request, synthesisId, policy, voice, characters }, call, call.scope, facts)
           return { ...speech, onStop: (react: () => void) => call.onStop.push(react) }
@@ -173,7 +216,8 @@ export class Synthesis extends Context.Service<Synthesis, {
           Scope.Scope
         > {
           const { caller } = request
-          const { call, policy, voice } = yield* admitted(request)
+          const { call, policy, voice } = yield* entered(request)
+          yield* limits.check(caller)
           const { candidates } = yield* decided({ ...request, policy, voice })
           const synthesisId = yield* makeId("syn")
           const hold = yield* accounting.holdSession({ ...request, synthesisId })
@@ -220,6 +264,7 @@ export class Synthesis extends Context.Service<Synthesis, {
         return Synthesis.of({
           speak,
           open,
+          admit,
           permit: (caller, voiceId) =>
             Effect.andThen(policies.resolve(caller.tenantId), Effect.asVoid(permitted(caller, voiceId)))
         })

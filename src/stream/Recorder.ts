@@ -10,12 +10,12 @@ import { HttpRouter } from "effect/http"
 import { ClientTooSlow, ConcurrencyLimited, InvalidRequest, SessionTimeout } from "../domain/Failure.ts"
 import { RecorderFrame } from "../domain/RecorderFrame.ts"
 import type { Open, RecordedPart, RecorderAnswer } from "../domain/RecorderFrame.ts"
+import { frameBytesMax } from "../domain/stream/ClientFrame.ts"
 import { ClipFiles } from "../services/ClipFiles.ts"
 import { ClipIntake } from "../services/ClipIntake.ts"
 import { Recordings } from "../services/Recordings.ts"
 import { makeTake } from "./recorder/Take.ts"
 import { framesOf, serve } from "./websocket/Serve.ts"
-import { frameBytesMax } from "./websocket/Upgrade.ts"
 import type { Connection } from "./websocket/Upgrade.ts"
 
 export interface RecorderOptions {

@@ -54,6 +54,22 @@ describe("scaispeak", () => {
         )
         assert.equal(spoken.status, 0, spoken.stderr)
         assert.equal((yield* Effect.promise(() => readFile(file))).toString("latin1", 0, 4), "fLaC")
+        const long = "Hello there. ".repeat(45)
+        const job = scaispeak(
+          {},
+          "speak",
+          long,
+          "-o",
+          file,
+          "--url",
+          server,
+          "--key",
+          key!,
+          "--voice",
+          "vox_flite_kal16"
+        )
+        assert.equal(job.status, 0, job.stderr)
+        assert.equal((yield* Effect.promise(() => readFile(file))).toString("latin1", 0, 4), "fLaC")
         const silent = scaispeak({}, "speak", "你好", "-o", file, "--url", server, "--key", key!)
         assert.equal(silent.status, 1)
         assert.match(silent.stderr, /VALIDATION_ERROR/u)

@@ -15,7 +15,12 @@ const folder = Effect.acquireRelease(
 
 const settings = Effect.map(
   folder,
-  (SCAISPEAK_DATA_DIR) => ({ SCAISPEAK_DATA_DIR, SCAISPEAK_PORT: "0", SCAISPEAK_GRPC_PORT: "0" })
+  (SCAISPEAK_DATA_DIR) => ({
+    SCAISPEAK_DATA_DIR,
+    SCAISPEAK_PORT: "0",
+    SCAISPEAK_GRPC_PORT: "0",
+    SCAISPEAK_ASYNC_THRESHOLD_CHARS: "1000"
+  })
 )
 
 /** Some forty seconds of speech. */

@@ -152,7 +152,8 @@ for (const [name, env] of stores) {
             statedPurpose: "audiobooks",
             text: clone["consent_text"],
             textSha256: hex(clone["consent_text"] as string),
-            audioSha256: hex(consentClip)
+            audioSha256: hex(consentClip),
+            alignment: null
           })
           assert.deepEqual(granted, {
             userId: "ada",

@@ -223,6 +223,8 @@ for (const [name, env] of stores) {
           (yield* submit(`${url}/voices`, { ...clone, display_name: "Cleo's" }, cleo)).json.data.voice_id
         yield* send("POST", `${url}/voices/${shared}/share`, {}, cleo)
         yield* submit(`${url}/voices`, design, cleo, { "idempotency-key": "mine" })
+        const former = yield* submit(`${url}/voices`, design, cleo)
+        yield* erase(url, cleo, former.json.data.voice_id)
         const spoken = { text: "I was here.", voice_id: "vox_scripted_say", tags: ["cleo's book"] }
         const { headers } = yield* send("POST", `${url}/speak`, spoken, cleo)
         const synthesisId = headers.get("x-scaispeak-synthesis-id")!
@@ -236,6 +238,7 @@ for (const [name, env] of stores) {
           api_keys: 1,
           usage_records: 1,
           audit_entries: true,
+          erasures: 1,
           users: 1,
           voices: 2
         })
@@ -246,10 +249,15 @@ for (const [name, env] of stores) {
         assert.deepEqual((yield* get(`${verify}?user_id=cleo`, root)).json.data.left, [])
         const [usage] = yield* Effect.orDie(sql`SELECT * FROM usage_records WHERE synthesis_id = ${synthesisId}`)
         assert.deepEqual([usage!.user_id, usage!.tags, Number(usage!.characters)], [erasure_id, "[]", 11])
-        for (const table of ["voices", "api_keys", "users", "idempotency_keys", "usage_records", "audit_log"]) {
+        for (
+          const table of ["voices", "api_keys", "users", "idempotency_keys", "usage_records", "audit_log"]
+        ) {
           const rows = JSON.stringify(yield* Effect.orDie(sql`SELECT * FROM ${sql(table)}`))
           assert.ok(!/cleo/iu.test(rows), table)
         }
+        // The person's own names them for one more hour, to look once more.
+        const others = yield* Effect.orDie(sql`SELECT * FROM erasures WHERE kind = 'voice'`)
+        assert.ok(!/cleo/iu.test(JSON.stringify(others)))
         assert.equal((yield* get(`${url}/voices`, ada)).status, 200, "others stay")
         assert.equal((yield* send("POST", `${url}/admin/erasure`, { user_id: "ada" }, bob)).status, 403)
         assert.equal((yield* send("POST", `${url}/admin/erasure`, { user: "ada" }, root)).status, 422)

@@ -7,6 +7,7 @@ import { StorageUnavailable } from "../../src/domain/Failure.ts"
 import * as Housekeeping from "../../src/jobs/Housekeeping.ts"
 import { Database } from "../../src/services/Database.ts"
 import { Idempotency } from "../../src/services/Idempotency.ts"
+import { JobExpiry } from "../../src/services/JobExpiry.ts"
 import { PendingBlobs } from "../../src/services/PendingBlobs.ts"
 import { Recordings } from "../../src/services/Recordings.ts"
 
@@ -31,15 +32,21 @@ it.effect("housekeeping sweeps at the start and every hour, and survives a store
     const recordings = Layer.mock(Recordings, {
       sweep: (now) => Effect.as(Ref.update(expired, (all) => [...all, now]), 0)
     })
+    const retired = yield* Ref.make<ReadonlyArray<number>>([])
+    const jobs = Layer.mock(JobExpiry, {
+      sweep: () => Effect.succeed(0),
+      retire: (before) => Effect.as(Ref.update(retired, (all) => [...all, before]), 0)
+    })
     yield* Layer.build(
-      Housekeeping.layer.pipe(
-        Layer.provide([idempotency, pending, recordings]),
+      Housekeeping.layer({ retentionMs: 7 }).pipe(
+        Layer.provide([idempotency, pending, recordings, jobs]),
         Layer.provide(Database.layer(Redacted.make("sqlite::memory:")))
       )
     )
     const hour = Duration.toMillis("1 hour")
     for (let i = 0; i < 3; i++) yield* TestClock.adjust("1 hour")
     assert.deepEqual(yield* Ref.get(sweeps), [0, hour, 2 * hour, 3 * hour])
+    assert.deepEqual(yield* Ref.get(retired), [-7, 2 * hour - 7, 3 * hour - 7])
     assert.deepEqual(yield* Ref.get(cleared), [0, 2 * hour, 3 * hour])
     assert.deepEqual(yield* Ref.get(expired), [0, 2 * hour, 3 * hour])
   }))

@@ -38,6 +38,7 @@ export const layer = (script: (text: string) => Script, rate = sampleRate) =>
     Synthesis,
     Synthesis.of({
       speak: () => Effect.die("sessions only"),
+      admit: () => Effect.die("sessions only"),
       permit: () => Effect.void,
       open: () =>
         Effect.gen(function*() {

@@ -43,7 +43,11 @@ export class TestServer extends Context.Service<TestServer, {
   /** What the service is made of, for tests that look inside. */
   readonly context: Context.Context<Layer.Success<ReturnType<typeof Server.layer>>>
 }>()("test/TestServer") {
-  static readonly layer = (env: Record<string, string> | Effect.Effect<Record<string, string>> = {}) =>
+  static readonly layer = (
+    env: Record<string, string> | Effect.Effect<Record<string, string>> = {},
+    // What goes wrong here is asked for; a reader of the tests' output has no use for it.
+    logs: Layer.Layer<never> = Logger.layer([])
+  ) =>
     Layer.effect(
       TestServer,
       Effect.gen(function*() {
@@ -92,8 +96,7 @@ export class TestServer extends Context.Service<TestServer, {
         }
         return made
       })
-      // What goes wrong here is asked for; a reader of the tests' output has no use for it.
-    ).pipe(Layer.provide(Logger.layer([])))
+    ).pipe(Layer.provide(logs))
 }
 
 /** Tries until the answer fits, for at most ten seconds. */

@@ -22,7 +22,12 @@ const smallLog = "--innodb-log-file-size=8M"
 const asRoot = process.getuid?.() === 0 ? ["--user=root"] : []
 
 /** A private server, for tests that break it. Tests that only use one take `mariadbUrl` of `inject.ts`. */
-export const startMariadb = async (): Promise<Mariadb> => {
+export const startMariadb = (): Promise<Mariadb> => started(0)
+
+/** One whose commits survive `kill`, which takes the last second of them from the other. */
+export const startDurableMariadb = (): Promise<Mariadb> => started(1)
+
+const started = async (flushAtCommit: 0 | 1): Promise<Mariadb> => {
   const server = await program("mariadbd")
   const prepared = await template(server)
   const guarded = await startGuarded({
@@ -40,7 +45,7 @@ export const startMariadb = async (): Promise<Mariadb> => {
       "--skip-name-resolve",
       "--skip-log-bin",
       smallLog,
-      "--innodb-flush-log-at-trx-commit=0",
+      `--innodb-flush-log-at-trx-commit=${flushAtCommit}`,
       "--innodb-buffer-pool-size=64M",
       "--max-connections=500",
       "--max-connect-errors=1000000"

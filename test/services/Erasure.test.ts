@@ -61,6 +61,20 @@ const own = (scope: "user" | "tenant" = "user") =>
     return voiceId
   })
 
+/** Columns that name a user, and how an erasure of the user gets at them. */
+const naming: Readonly<Record<string, string>> = {
+  "api_keys.user_id": "OfUser",
+  "audit_log.actor_user_id": "OfUser",
+  "idempotency_keys.user_id": "OfUser",
+  "recordings.user_id": "OfUser",
+  "synth_jobs.user_id": "OfUser",
+  "usage_records.user_id": "OfUser",
+  "users.user_id": "OfUser",
+  "voices.owner_user_id": "with the voice",
+  "consent_details.granted_user_agent": "with the voice",
+  "consent_details.revoked_user_agent": "with the voice"
+}
+
 const asked = Effect.gen(function*() {
   const voiceId = yield* own()
   const asking = yield* Asking.make
@@ -177,6 +191,21 @@ for (const { layer: database, name } of sqlLayers) {
           yield* run
           yield* TestClock.adjust("10 seconds")
           assert.equal(yield* told("ada"), "VoiceNotFound")
+        }))
+
+      it.effect("knows every column that names a user", () =>
+        Effect.gen(function*() {
+          const sql = yield* SqlClient.SqlClient
+          const columns = yield* sql.onDialectOrElse({
+            mysql: () =>
+              sql<{ name: string }>`SELECT CONCAT(table_name, '.', column_name) AS name
+              FROM information_schema.columns WHERE table_schema = DATABASE()`,
+            orElse: () =>
+              sql<{ name: string }>`SELECT tables.name || '.' || columns.name AS name
+              FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns WHERE tables.type = 'table'`
+          })
+          const users = columns.map(({ name }) => name).filter((name) => /user/u.test(name.split(".")[1]!))
+          assert.deepEqual(users.toSorted(), Object.keys(naming).toSorted())
         }))
     }
   )

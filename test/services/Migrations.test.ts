@@ -20,7 +20,8 @@ const names = [
   "0009_voice_pages",
   "0010_intake",
   "0011_erasure",
-  "0012_recordings"
+  "0012_recordings",
+  "0013_jobs"
 ]
 
 const recorded = Effect.gen(function*() {

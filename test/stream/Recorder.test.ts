@@ -194,6 +194,7 @@ for (const [name, env] of stores) {
         const { preflight, recording_id } = yield* Effect.promise(() => client.next("recorded"))
         assert.equal(recording_id, null)
         assert.ok(preflight.fail_reasons.includes("duration_below_minimum"))
+        yield* Effect.promise(() => client.closed)
         assert.deepEqual(yield* clean, nothing)
       }))
 

@@ -4,7 +4,10 @@ import type { Code } from "../Failure.ts"
 
 export const closeCodes = {
   1000: "good end",
-  1009: "frame too large",
+  1002: "breaks the WebSocket protocol",
+  1007: "text that is not UTF-8",
+  1008: "too many fragments",
+  1009: "frame over 64 KiB",
   1011: "defect",
   1012: "server restarting",
   4400: "bad frame",

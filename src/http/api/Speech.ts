@@ -7,6 +7,7 @@ import { SynthesisId } from "../../domain/Ids.ts"
 import { SpokenWord } from "../../domain/PcmChunk.ts"
 import { SpeakRequest } from "../../domain/SpeakRequest.ts"
 import { Requires } from "./Caller.ts"
+import { Accepted } from "./Jobs.ts"
 import { failures, IdempotencyKey, Ok } from "./Wire.ts"
 
 /** The JSON reply: asked for with `Accept: application/json` or `timestamps`. */
@@ -29,7 +30,11 @@ export class Speech extends HttpApiGroup.make("speech").add(
       "idempotency-key": Schema.optionalKey(IdempotencyKey)
     },
     payload: SpeakRequest,
-    success: [HttpApiSchema.StreamUint8Array({ contentType: "audio/*" }), Ok(SpeakReply)],
+    success: [
+      HttpApiSchema.StreamUint8Array({ contentType: "audio/*" }),
+      Ok(SpeakReply),
+      HttpApiSchema.status(202)(Ok(Accepted))
+    ],
     error: failures(
       "MODULE_NOT_ENABLED",
       "RATE_LIMITED",
@@ -48,6 +53,6 @@ export class Speech extends HttpApiGroup.make("speech").add(
   }).annotate(Requires, "scaispeak:synthesize").annotateMerge(OpenApi.annotations({
     summary: "Speak",
     description:
-      "Speaks a text. The body is audio in `response_format`, sent while it is made; an error after the first byte breaks the connection. With `Accept: application/json` or `timestamps` the reply is JSON with the audio in base64."
+      "Speaks a text. The body is audio in `response_format`, sent while it is made; an error after the first byte breaks the connection. With `Accept: application/json` or `timestamps` the reply is JSON with the audio in base64. A longer text than the service speaks at once (500 code points unless configured otherwise), or `force_async`, becomes a job: 202, and `Location` says where it stands."
   }))
 ) {}

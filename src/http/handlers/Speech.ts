@@ -7,6 +7,7 @@ import { formats, millisOfBytes } from "../../domain/AudioFormat.ts"
 import { InvalidRequest, SaveToRequiresJwt } from "../../domain/Failure.ts"
 import type { SpokenWord } from "../../domain/PcmChunk.ts"
 import type { AuthUser } from "../../domain/Permission.ts"
+import { codePoints, paramsOf } from "../../domain/SpeakRequest.ts"
 import type { SpeakRequest } from "../../domain/SpeakRequest.ts"
 import { AudioEncoder, completed, rateFor } from "../../services/AudioEncoder.ts"
 import { Idempotency } from "../../services/Idempotency.ts"
@@ -20,73 +21,75 @@ import { Ok } from "../api/Wire.ts"
 import * as Envelope from "../Envelope.ts"
 import { once } from "../Once.ts"
 import { CurrentRequestId } from "../RequestId.ts"
+import * as SpeakLater from "../SpeakLater.ts"
 
-export const layer = HttpApiBuilder.group(
-  Api,
-  "speech",
-  Effect.fnUntraced(function*(handlers) {
-    const synthesis = yield* Synthesis
-    const encoder = yield* AudioEncoder
-    const idempotency = yield* Idempotency
+export interface SpeechOptions {
+  /** Code points; a longer text becomes a job. */
+  readonly asyncThresholdChars: number
+}
 
-    /** Speaks and answers; the audio starts to flow when the response is written. */
-    const speak = Effect.fnUntraced(function*(caller: AuthUser, request: SpeakRequest, asJson: boolean) {
-      const speech = yield* synthesis.speak({
-        requestId: yield* CurrentRequestId,
-        caller,
-        text: request.text,
-        voiceId: request.voiceId,
-        languageHint: request.languageHint,
-        params: params(request),
-        preference: request.backendPreference,
-        wordTimes: request.timestamps === "word",
-        tags: request.tags ?? []
-      })
-      const sampleRate = rateFor(request.responseFormat, speech.plan.sampleRate, request.sampleRate)
-      const encode = encoder.encode({
-        format: request.responseFormat,
-        sourceRate: speech.plan.sampleRate,
-        targetRate: sampleRate
-      })
-      return yield* asJson
-        ? jsonReply(request, speech, sampleRate, encode)
-        : audioReply(request, speech, sampleRate, encode)
-    })
+export const layer = ({ asyncThresholdChars }: SpeechOptions) =>
+  HttpApiBuilder.group(
+    Api,
+    "speech",
+    Effect.fnUntraced(function*(handlers) {
+      const synthesis = yield* Synthesis
+      const encoder = yield* AudioEncoder
+      const idempotency = yield* Idempotency
+      const speakLater = yield* SpeakLater.make
 
-    return handlers.handle(
-      "speak",
-      Effect.fnUntraced(function*({ headers, payload: request }) {
-        const caller = yield* Caller
-        caller.resourceId = request.voiceId
-        if (request.saveTo !== undefined) {
-          if (caller.user.credential.kind !== "jwt") return yield* new SaveToRequiresJwt()
-          return yield* InvalidRequest.field("save_to", "no ScaiDrive is configured here")
-        }
-        const asJson = request.timestamps === "word" || wantsJson(headers.accept)
-        return yield* once(idempotency, {
-          key: headers["idempotency-key"],
-          route: "POST /speak",
-          caller: caller.user,
-          request: [asJson, request],
-          // A voice that was revoked since must not be heard again.
-          permit: () => synthesis.permit(caller.user, request.voiceId),
-          answer: speak(caller.user, request, asJson),
-          voiceId: () => request.voiceId
+      /** Speaks and answers; the audio starts to flow when the response is written. */
+      const speak = Effect.fnUntraced(function*(caller: AuthUser, request: SpeakRequest, asJson: boolean) {
+        const speech = yield* synthesis.speak({
+          requestId: yield* CurrentRequestId,
+          caller,
+          text: request.text,
+          voiceId: request.voiceId,
+          languageHint: request.languageHint,
+          params: paramsOf(request),
+          preference: request.backendPreference,
+          wordTimes: request.timestamps === "word",
+          tags: request.tags ?? []
         })
-      }, Envelope.answerFailures)
-    )
-  })
-)
+        const sampleRate = rateFor(request.responseFormat, speech.plan.sampleRate, request.sampleRate)
+        const encode = encoder.encode({
+          format: request.responseFormat,
+          sourceRate: speech.plan.sampleRate,
+          targetRate: sampleRate
+        })
+        return yield* asJson
+          ? jsonReply(request, speech, sampleRate, encode)
+          : audioReply(request, speech, sampleRate, encode)
+      })
+
+      return handlers.handle(
+        "speak",
+        Effect.fnUntraced(function*({ headers, payload: request }) {
+          const caller = yield* Caller
+          caller.resourceId = request.voiceId
+          if (request.saveTo !== undefined) {
+            if (caller.user.credential.kind !== "jwt") return yield* new SaveToRequiresJwt()
+            return yield* InvalidRequest.field("save_to", "no ScaiDrive is configured here")
+          }
+          const asJson = request.timestamps === "word" || wantsJson(headers.accept)
+          return yield* once(idempotency, {
+            key: headers["idempotency-key"],
+            route: "POST /speak",
+            caller: caller.user,
+            request: [asJson, request],
+            // A voice that was revoked since must not be heard again.
+            permit: () => synthesis.permit(caller.user, request.voiceId),
+            answer: request.forceAsync || codePoints(request.text) > asyncThresholdChars
+              ? (keep) => speakLater(caller.user, request, keep)
+              : speak(caller.user, request, asJson),
+            voiceId: () => request.voiceId
+          })
+        }, Envelope.answerFailures)
+      )
+    })
+  )
 
 type Encode = ReturnType<AudioEncoder["Service"]["encode"]>
-
-const params = ({ cfgValue, instructions, seed, speed, warmupTrimMs }: SpeakRequest) => ({
-  ...(speed === undefined ? {} : { speed }),
-  ...(instructions === undefined ? {} : { instructions }),
-  ...(cfgValue === undefined ? {} : { cfgValue }),
-  ...(seed === undefined ? {} : { seed }),
-  ...(warmupTrimMs === undefined ? {} : { warmupTrimMs })
-})
 
 /** `application/json` named by the caller, and not merely allowed by a wildcard. */
 const wantsJson = (accept: string | undefined) =>

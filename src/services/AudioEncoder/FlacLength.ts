@@ -10,7 +10,11 @@ export const flacWithLength = (file: Uint8Array): void => {
   const last = lastFrame(file)
   if (last === undefined) return
   const blockSize = (file[streamInfoOffset]! << 8) | file[streamInfoOffset + 1]!
-  const samples = last.number * blockSize + last.samples
+  writeSamples(file, last.number * blockSize + last.samples)
+}
+
+/** Writes a known number of samples into the header, which is the beginning of `file`, in place. */
+export const writeSamples = (file: Uint8Array, samples: number): void => {
   const view = new DataView(file.buffer, file.byteOffset + streamInfoOffset)
   // 36 bits, after 4 that belong to the sample size.
   view.setUint8(13, (view.getUint8(13) & 0xf0) | Math.floor(samples / 2 ** 32))

@@ -14,7 +14,9 @@ import type { ErasureId } from "../../domain/Ids.ts"
 import { ApiKeys } from "../ApiKeys.ts"
 import { orUnavailable } from "../Database.ts"
 import { Idempotency } from "../Idempotency.ts"
+import { JobExpiry } from "../JobExpiry.ts"
 import { affected } from "../sql/Dialect.ts"
+import { decodeVoiceSubject } from "../sql/ErasureRow.ts"
 import type { UserSubject } from "../sql/ErasureRow.ts"
 import type { Step } from "./Step.ts"
 
@@ -26,11 +28,12 @@ export type ErasedUser = UserSubject & { readonly erasureId: ErasureId }
 export const make: Effect.Effect<
   ReadonlyArray<Step<ErasedUser>>,
   never,
-  SqlClient.SqlClient | ApiKeys | Idempotency
+  SqlClient.SqlClient | ApiKeys | Idempotency | JobExpiry
 > = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const keys = yield* ApiKeys
   const replies = yield* Idempotency
+  const jobs = yield* JobExpiry
 
   const count = (which: Statement.Fragment) =>
     orUnavailable(
@@ -62,6 +65,17 @@ export const make: Effect.Effect<
     }
   }
 
+  const namedIn = Effect.fnUntraced(function*({ tenantId, userId }: UserSubject) {
+    const open = yield* orUnavailable(sql<{ readonly erasure_id: ErasureId }>`SELECT erasure_id, subject_json
+      FROM erasures WHERE tenant_id = ${tenantId} AND kind = 'voice' AND state <> 'closed'`)
+    const all = yield* Effect.forEach(
+      open,
+      (row) => Effect.map(decodeVoiceSubject(row), (about) => ({ about, erasureId: row.erasure_id }))
+    )
+    return all.filter(({ about }) => about.ownerUserId === userId)
+  })
+  const ofJobs = rows("jobs", "synth_jobs", "job_id", "user_id", (user_id) => ({ user_id, key_id: null }))
+
   return [
     {
       kind: "api_keys",
@@ -73,12 +87,30 @@ export const make: Effect.Effect<
       erase: ({ tenantId, userId }) => replies.erase({ tenantId, userId }),
       left: ({ tenantId, userId }) => replies.count({ tenantId, userId })
     },
+    {
+      kind: "jobs",
+      erase: (subject) => Effect.flatMap(jobs.erase(subject), (count) => Effect.as(ofJobs.erase(subject), count)),
+      left: ofJobs.left
+    },
     rows("usage_records", "usage_records", "synthesis_id", "user_id", (user_id) => ({
       user_id,
       key_id: null,
       tags: "[]"
     })),
     rows("audit_entries", "audit_log", "audit_id", "actor_user_id", (actor_user_id) => ({ actor_user_id })),
+    {
+      // Voices that they had erased before: until those are closed they say whose they were.
+      kind: "erasures",
+      erase: Effect.fnUntraced(function*(subject) {
+        const theirs = yield* namedIn(subject)
+        for (const { about, erasureId } of theirs) {
+          yield* orUnavailable(sql`UPDATE erasures
+            SET subject_json = ${JSON.stringify({ ...about, ownerUserId: null })} WHERE erasure_id = ${erasureId}`)
+        }
+        return theirs.length
+      }),
+      left: (subject) => Effect.map(namedIn(subject), ({ length }) => length)
+    },
     {
       kind: "users",
       erase: ({ tenantId, userId }) =>

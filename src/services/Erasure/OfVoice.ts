@@ -14,6 +14,7 @@ import { Consents } from "../Consents.ts"
 import { orUnavailable } from "../Database.ts"
 import { ErasedClips } from "../ErasedClips.ts"
 import { Idempotency } from "../Idempotency.ts"
+import { JobExpiry } from "../JobExpiry.ts"
 import { ObjectStore } from "../ObjectStore.ts"
 import { ReferenceCache } from "../ReferenceCache.ts"
 import { RunningVoices } from "../RunningVoices.ts"
@@ -35,6 +36,7 @@ export const make: Effect.Effect<
   | ReferenceCache
   | VoiceWarmRegistry
   | Consents
+  | JobExpiry
 > = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const running = yield* RunningVoices
@@ -43,6 +45,7 @@ export const make: Effect.Effect<
   const clips = yield* ErasedClips
   const cache = yield* ReferenceCache
   const warm = yield* VoiceWarmRegistry
+  const jobs = yield* JobExpiry
   const consents = yield* Consents
 
   const count = (which: Statement.Fragment) =>
@@ -66,6 +69,11 @@ export const make: Effect.Effect<
       kind: "kept_replies",
       erase: ({ voiceId }) => replies.erase({ voiceId }),
       left: ({ voiceId }) => replies.count({ voiceId })
+    },
+    {
+      kind: "jobs",
+      erase: ({ voiceId }) => jobs.erase({ voiceId }),
+      left: ({ voiceId }) => count(sql`synth_jobs WHERE voice_id = ${voiceId} AND purge_at IS NOT NULL`)
     },
     {
       kind: "objects",

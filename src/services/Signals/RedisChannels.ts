@@ -24,7 +24,9 @@ const codecs = {
   "voice.stopped": Message(topics["voice.stopped"]),
   "clips.erased": Message(topics["clips.erased"]),
   "policy.changed": Message(topics["policy.changed"]),
-  "keys.changed": Message(topics["keys.changed"])
+  "keys.changed": Message(topics["keys.changed"]),
+  "jobs.queued": Message(topics["jobs.queued"]),
+  "job.changed": Message(topics["job.changed"])
 } satisfies Record<Topic, unknown>
 
 const codecOf = <T extends Topic>(topic: T) =>

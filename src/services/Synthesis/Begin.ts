@@ -4,7 +4,7 @@
  */
 import { Clock, Effect, Scope } from "effect"
 import { decide } from "../../domain/BackendPolicy.ts"
-import type { Backend, BackendPolicy, BackendPreference } from "../../domain/BackendPolicy.ts"
+import type { Availability, Backend, BackendPolicy, BackendPreference } from "../../domain/BackendPolicy.ts"
 import { BackendUnavailable } from "../../domain/Failure.ts"
 import type { SynthesisId } from "../../domain/Ids.ts"
 import { merge } from "../../domain/SpeechParams.ts"
@@ -34,12 +34,16 @@ export interface Text {
   readonly params: SpeechParams
   readonly preference: BackendPreference
   readonly wordTimes: boolean
+  /** The only backend that may speak it. */
+  readonly only?: Backend | undefined
+  /** It rather fails than goes on behind a gap. */
+  readonly unbroken?: boolean | undefined
 }
 
 export interface Begin {
   /** Where a call would go now, best first; fails when it could go nowhere. */
   readonly decided: (
-    text: Pick<Text, "policy" | "preference" | "voice">
+    text: Pick<Text, "policy" | "preference" | "voice" | "only">
   ) => Effect.Effect<ReturnType<typeof decide>, BackendUnavailable>
   /** Runs until `call` is stopped or `scope`, where the backends work, closes. Takes down in `facts` what it comes to. */
   readonly begin: (
@@ -54,11 +58,10 @@ export const make = (
   dispatchers: { readonly A: ScaiInferDispatcher["Service"]; readonly B: RelayDispatcher["Service"] },
   firstAudioTimeoutMs: number
 ): Begin => {
-  const decided: Begin["decided"] = ({ policy, preference, voice }) => {
-    const decision = decide(policy, preference, {
-      A: dispatchers.A.availability(voice),
-      B: dispatchers.B.availability(voice)
-    })
+  const decided: Begin["decided"] = ({ only, policy, preference, voice }) => {
+    const availability = (backend: Backend) =>
+      only === undefined || only === backend ? dispatchers[backend].availability(voice) : anotherSpeaks
+    const decision = decide(policy, preference, { A: availability("A"), B: availability("B") })
     return decision.candidates.length === 0
       ? Effect.fail(new BackendUnavailable({ reasons: decision.reasons }))
       : Effect.succeed(decision)
@@ -103,6 +106,7 @@ export const make = (
       language,
       voice,
       firstAudioMsMax: firstAudioTimeoutMs,
+      unbroken: request.unbroken === true,
       onTakeover: settleAs
     })
     const { dispatched } = first
@@ -128,3 +132,5 @@ export const make = (
 
   return { begin, decided }
 }
+
+const anotherSpeaks: Availability = { available: false, reason: "the rest is spoken by the other backend" }

@@ -28,6 +28,8 @@ export interface TakeoverOptions {
   readonly voice: Voice
   /** Longest wait for the first audio of whoever takes over, over all that are asked at one break; ms. */
   readonly firstAudioMsMax: number
+  /** Nothing may be left out. */
+  readonly unbroken?: boolean
   /** Somebody else speaks from here on. */
   readonly onTakeover: (dispatched: Dispatched) => void
 }
@@ -161,6 +163,7 @@ export const takingOver = (heard: Heard, scope: Scope.Scope, options: TakeoverOp
     Heard | undefined,
     DispatchRefusal
   > {
+    if (options.unbroken === true) return undefined
     const rest = restAfter(options.text, said.words, atMs, options.language)
     if (rest === undefined) return undefined
     for (const backend of [...(route.otherNodes() > 0 ? ["A" as const] : []), ...others(broken.backend)]) {

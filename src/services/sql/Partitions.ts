@@ -1,11 +1,12 @@
 /**
- * Makes the monthly partitions of `synth_jobs` ahead of time; SQLite has none.
+ * Makes the monthly partitions of `synth_jobs` ahead of time, and drops old ones; SQLite has none, and loses rows.
  *
  * The last partition, `later`, takes any date beyond the months made, so a service that runs long without a migration
  * still stores its jobs; splitting it off moves those few rows to their month.
  */
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
+import { dayOf } from "../Ids.ts"
 import { exclusively } from "./Migrations.ts"
 
 /** A new month is needed once in 30 days, and every start makes this many. */
@@ -49,4 +50,46 @@ export const ensurePartitions = Effect.fn("Partitions.ensure")(function*(now: nu
     mysql: () => exclusively(make),
     orElse: () => Effect.succeed<ReadonlyArray<string>>([])
   })
+})
+
+/** Rows that one statement removes where there are no partitions. */
+const rowsAtOnce = 1000
+
+/**
+ * Drops the months that ended before `beforeMillis` and says how many; in SQLite removes their rows and says how many. A
+ * month in which a job has something left to remove stays.
+ */
+export const dropPartitions = Effect.fn("Partitions.drop")(function*(beforeMillis: number) {
+  const sql = yield* SqlClient.SqlClient
+  const before = dayOf(beforeMillis)
+  const drop = Effect.gen(function*() {
+    const rows = yield* sql<{ readonly name: string; readonly description: string }>`
+      SELECT PARTITION_NAME AS name, PARTITION_DESCRIPTION AS description FROM information_schema.PARTITIONS
+      WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'synth_jobs' ORDER BY PARTITION_ORDINAL_POSITION`
+    let count = 0
+    for (const { description, name } of rows) {
+      const end = description.replaceAll("'", "")
+      if (end === "MAXVALUE" || end > before) break
+      const left = yield* sql.unsafe(
+        `SELECT 1 FROM synth_jobs PARTITION (${name}) WHERE purge_at IS NOT NULL LIMIT 1`
+      ).unprepared
+      if (left.length > 0) continue
+      yield* sql.unsafe(`ALTER TABLE synth_jobs DROP PARTITION ${name}`).unprepared
+      count++
+    }
+    return count
+  })
+  const month = `${before.slice(0, 7)}-01`
+  const remove = Effect.gen(function*() {
+    for (let count = 0;;) {
+      const removed = yield* sql`
+        DELETE FROM synth_jobs WHERE (job_id, created_on) IN (
+          SELECT job_id, created_on FROM synth_jobs WHERE created_on < ${month} AND purge_at IS NULL
+          LIMIT ${sql.literal(String(rowsAtOnce))})
+        RETURNING 1`
+      count += removed.length
+      if (removed.length < rowsAtOnce) return count
+    }
+  })
+  return yield* sql.onDialectOrElse({ mysql: () => exclusively(drop), orElse: () => remove })
 })

@@ -86,7 +86,7 @@ export class Session {
   #answer: { readonly frame: Interrupted; readonly received: number } | undefined
   #paused = false
   /** What the end will be once everything buffered is spoken, and when that has to be. */
-  #closing: { readonly failure: Failure | undefined; by: number } | undefined
+  #closing: { readonly failure: Failure | undefined; by: number; saidToText: boolean } | undefined
   #ending: Ending | undefined
   #transport = 0
   #lastFrameAt: number
@@ -242,7 +242,7 @@ export class Session {
   #close(failure: Failure | undefined, by: number, now: number): void {
     if (this.#closing !== undefined) return
     this.#enqueue(this.#segmenter.flush(), now)
-    this.#closing = { failure, by }
+    this.#closing = { failure, by, saidToText: false }
     this.#epoch.queue.push({ _tag: "end" })
     this.#work()
   }

@@ -5,7 +5,7 @@
 import { Cause, Effect, Option } from "effect"
 import { HttpServerResponse } from "effect/http"
 import type { Socket } from "effect/socket"
-import { InvalidRequest, isFailure, meanings, SessionTimeout, show } from "../../domain/Failure.ts"
+import { isFailure, meanings, SessionTimeout, show } from "../../domain/Failure.ts"
 import type { Failure, Shown } from "../../domain/Failure.ts"
 import { closeCodeOf } from "../../domain/stream/CloseCode.ts"
 import { upgrade } from "./Upgrade.ts"
@@ -20,12 +20,9 @@ export const serve = <R>(
   session: (connection: Connection) => Effect.Effect<void, Failure | Socket.SocketError, R>
 ) =>
   Effect.gen(function*() {
-    const connection = yield* Effect.catchTag(upgrade(options), "HttpServerError", () =>
-      Effect.fail(InvalidRequest.field("upgrade", "this is a WebSocket")))
+    const connection = yield* upgrade(options)
     yield* session(connection).pipe(
-      Effect.tapCause((cause) =>
-        sayFailure(connection, cause)
-      ),
+      Effect.tapCause((cause) => sayFailure(connection, cause)),
       Effect.mapError((error) => isFailure(error) ? closed : error)
     )
     yield* connection.close(1000)

@@ -2,7 +2,8 @@
  * A live session over a WebSocket: JSON texts are frames, binary ones are audio. Carries and decides nothing.
  *
  * Ends when the session does, with its close code; when the socket is lost, and then the session waits to be resumed; or
- * when nothing was opened within 10 s.
+ * when nothing was opened within 10 s. What the session has at once is sent in one piece, and more is taken from it only
+ * when that is written.
  */
 import { Cause, Deferred, Effect } from "effect"
 import type { Scope } from "effect"
@@ -18,7 +19,7 @@ import type { CloseCode } from "../../domain/stream/CloseCode.ts"
 import { encodeServerFrame, errorFrame } from "../../domain/stream/ServerFrame.ts"
 import type { ServerFrame } from "../../domain/stream/ServerFrame.ts"
 import { StreamService } from "../StreamService.ts"
-import type { StreamSession } from "../StreamService.ts"
+import type { OutputItem, StreamSession } from "../StreamService.ts"
 
 const openMillisMax = 10_000
 /** What a client that does not read gets to take its `error` frame; ms. */
@@ -30,12 +31,17 @@ export interface SpeakConnection<E> {
   /** The next frames; fails when the socket is closed, by whomever. */
   readonly receive: Effect.Effect<NonEmptyReadonlyArray<string | Uint8Array>, E>
   /** Waits for a peer that does not read. */
-  readonly send: (frame: string | Uint8Array) => Effect.Effect<void, E>
+  readonly send: (...frames: ReadonlyArray<string | Uint8Array>) => Effect.Effect<void>
   readonly close: (code: CloseCode, reason?: string) => Effect.Effect<void>
-  /** Whether the socket was closed by a client that is done (1000), and not lost. */
-  readonly isDeparture: (error: E) => boolean
-  /** The voice, for the audit row. */
+  /** The session was cut: breaks off what is still being sent, where it should not be heard. */
+  readonly cut: (code: CloseCode) => void
+  /** Whether the socket was closed by a client that is done, or lost, or what was wrong with what came over it. */
+  readonly endOf: (error: E) => "left" | "lost" | Failure
+  /** Whether nothing is lost when the socket is closed now. */
+  waits: (waits: boolean) => void
+  /** The voice, and what came of it, for the audit row. */
   resourceId: string | null
+  outcome: "allowed" | "denied" | "failed"
 }
 
 const parsed = (message: string | Uint8Array): ClientFrame | InvalidRequest => {
@@ -51,12 +57,16 @@ export const carry = Effect.fnUntraced(
     Scope.Scope | StreamService
   > {
     const streams = yield* StreamService
-    const say = (frame: ServerFrame) => connection.send(JSON.stringify(encodeServerFrame(frame)))
-    const refuse = (failure: Failure) =>
-      Effect.andThen(say(errorFrame(failure)), connection.close(closeCodeOf(failure.code), failure.code))
+    const refuse = (failure: Failure) => {
+      const code = closeCodeOf(failure.code)
+      connection.outcome = code === 4403 ? "denied" : "failed"
+      return Effect.andThen(connection.send(wire(errorFrame(failure))), connection.close(code, failure.code))
+    }
 
+    connection.waits(true)
     const first = yield* Effect.timeoutOption(connection.receive, openMillisMax)
     if (first._tag === "None") return yield* refuse(new SessionTimeout({ waitedMs: openMillisMax }))
+    connection.waits(false)
     const [message, ...early] = first.value
     const open = parsed(message)
     if (isFailure(open)) return yield* refuse(open)
@@ -67,8 +77,12 @@ export const carry = Effect.fnUntraced(
     if (opened._tag === "Failure") return yield* refuse(opened.failure)
     const session = opened.success
     const cut = yield* Deferred.make<void>()
-    session.onCut(() => Deferred.doneUnsafe(cut, Effect.void))
-    yield* say(session.ready)
+    session.onCut(({ closeCode }) => {
+      connection.cut(closeCode)
+      Deferred.doneUnsafe(cut, Effect.void)
+    })
+    yield* Effect.annotateCurrentSpan("session", session.ready.sessionId)
+    yield* connection.send(wire(session.ready))
 
     const hear = (messages: ReadonlyArray<string | Uint8Array>) =>
       Effect.forEach(messages, (message) => {
@@ -83,22 +97,28 @@ export const carry = Effect.fnUntraced(
     // A client that does not read is not waited for.
     const broken = Effect.andThen(Deferred.await(cut), Effect.sleep(farewellMillis))
     yield* Effect.raceFirst(Effect.raceFirst(reading, write(session, connection)), broken).pipe(
-      Effect.tapError((error) =>
-        connection.isDeparture(error) ? session.receive({ type: "close", mode: "abort" }) : Effect.void
-      )
+      Effect.tapError((error) => {
+        const end = connection.endOf(error)
+        if (end === "lost") return Effect.void
+        // Nobody comes back for what it still has to say.
+        return Effect.andThen(
+          session.receive(end === "left" ? { type: "close", mode: "abort" } : end),
+          Effect.ignore(Effect.forever(session.take))
+        )
+      })
     )
     const { closeCode, reason } = session.ending()
+    if (closeCode !== 1000) connection.outcome = "failed"
     yield* connection.close(closeCode, reason)
   }
 )
 
+const wire = (frame: ServerFrame) => JSON.stringify(encodeServerFrame(frame))
+
+const wireItem = (item: OutputItem) => item._tag === "audio" ? item.bytes : wire(item.frame)
+
 /** Until there is nothing more to send. */
-const write = <E>(session: StreamSession, { send }: SpeakConnection<E>): Effect.Effect<void, E> =>
-  Effect.forever(
-    Effect.flatMap(session.take, (items) =>
-      Effect.forEach(
-        items,
-        (item) => send(item._tag === "audio" ? item.bytes : JSON.stringify(encodeServerFrame(item.frame))),
-        { discard: true }
-      ))
-  ).pipe(Effect.catchIf(Cause.isDone, () => Effect.void)) as Effect.Effect<void, E>
+const write = <E>(session: StreamSession, { send }: SpeakConnection<E>): Effect.Effect<void> =>
+  Effect.forever(Effect.flatMap(session.take, (items) => send(...items.map(wireItem)))).pipe(
+    Effect.catchIf(Cause.isDone, () => Effect.void)
+  ) as Effect.Effect<void>

@@ -14,24 +14,36 @@ import { Effect, Exit, Redacted } from "effect"
 import type { Scope } from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import { HttpServerRequest } from "effect/http"
-import type { HttpServerError } from "effect/http"
-import { Socket } from "effect/socket"
-import type { Socket as TcpSocket } from "node:net"
-import type { PermissionDenied, StorageUnavailable, TokenInvalid, TokenMissing } from "../../domain/Failure.ts"
+import type { Socket } from "effect/socket"
+import { InvalidRequest, PayloadTooLarge } from "../../domain/Failure.ts"
+import type {
+  ConcurrencyLimited,
+  PermissionDenied,
+  StorageUnavailable,
+  TokenInvalid,
+  TokenMissing
+} from "../../domain/Failure.ts"
 import { missing } from "../../domain/Permission.ts"
 import type { AuthUser, Permission } from "../../domain/Permission.ts"
+import { frameBytesMax } from "../../domain/stream/ClientFrame.ts"
+import { closeCodes } from "../../domain/stream/CloseCode.ts"
 import type { CloseCode } from "../../domain/stream/CloseCode.ts"
 import { CurrentRequestId } from "../../services/CurrentRequestId.ts"
 import { Identity } from "../../services/Identity.ts"
 import { Ledger } from "../../services/Ledger.ts"
+import { LiveSocket } from "./LiveSocket.ts"
+import { Sockets } from "./Sockets.ts"
 
-/** A larger frame ends its socket with 1009. */
-export const frameBytesMax = 64 * 1024
 const protocol = "scaispeak.v1"
 const bearerProtocol = "scaispeak.bearer."
 
-/** Of the one server that all sockets come through. */
+/** The library's, that its types do not know: for a peer to answer a close; ms. */
+const farewell = { closeTimeout: 2000 }
+
+/** Of the one server that all sockets come through. A larger frame ends its socket with 1009. */
 export const serverOptions: NonNullable<NodeHttpServer.Options["websocket"]> = {
+  ...farewell,
+  WebSocket: LiveSocket as never,
   maxPayload: frameBytesMax,
   // Audio does not compress, and with it a small frame may unfold.
   perMessageDeflate: false,
@@ -44,12 +56,15 @@ export interface Connection {
   readonly user: AuthUser
   /** The next frames, texts as strings; fails with the close of either side. */
   readonly receive: Effect.Effect<NonEmptyReadonlyArray<string | Uint8Array>, Socket.SocketError>
-  /** Returns when the kernel has it, or is about to: a peer that does not read is waited for. */
-  readonly send: (frame: string | Uint8Array) => Effect.Effect<void, Socket.SocketError>
+  /** Sends in one piece, and returns when the kernel has it: a peer that does not read is waited for. */
+  readonly send: (...frames: ReadonlyArray<string | Uint8Array>) => Effect.Effect<void>
   /** Does not wait for the peer's answer; a socket that is gone already is closed. */
   readonly close: (code: CloseCode, reason?: string) => Effect.Effect<void>
+  readonly socket: LiveSocket
   /** What the call is about, for its audit row, once it is known. */
   resourceId: string | null
+  /** What the audit row says of a call that ended well as a connection. */
+  outcome: "allowed" | "denied" | "failed"
 }
 
 export interface UpgradeOptions {
@@ -58,16 +73,23 @@ export interface UpgradeOptions {
   readonly permission: Permission
 }
 
-export type Refusal = TokenMissing | TokenInvalid | PermissionDenied | StorageUnavailable
+export type Refusal =
+  | TokenMissing
+  | TokenInvalid
+  | PermissionDenied
+  | InvalidRequest
+  | ConcurrencyLimited
+  | StorageUnavailable
 
 /** The socket is closed with the scope, and one audit row written. Before it is there, nothing but HTTP has been said. */
 export const upgrade = Effect.fnUntraced(function*({ action, permission }: UpgradeOptions): Effect.fn.Return<
   Connection,
-  Refusal | HttpServerError.HttpServerError | Socket.SocketError,
-  Scope.Scope | HttpServerRequest.HttpServerRequest | Identity | Ledger
+  Refusal | Socket.SocketError,
+  Scope.Scope | HttpServerRequest.HttpServerRequest | Identity | Ledger | Sockets
 > {
   const request = yield* HttpServerRequest.HttpServerRequest
   const ledger = yield* Ledger
+  const sockets = yield* Sockets
   const requestId = yield* CurrentRequestId
   const user = yield* (yield* Identity).authenticate(Redacted.make(tokenOf(request)))
   const audit = (resourceId: string | null, outcome: "allowed" | "denied" | "failed") =>
@@ -78,32 +100,42 @@ export const upgrade = Effect.fnUntraced(function*({ action, permission }: Upgra
     yield* audit(null, "denied")
     return yield* denied
   }
-  const socket = yield* request.upgrade
-  const { pull } = yield* socket.reader
-  const { write } = yield* socket.writer
-  const tcp = NodeHttpServerRequest.toIncomingMessage(request).socket as TcpSocket
+  const call = { resourceId: null as string | null, outcome: "allowed" as Connection["outcome"] }
+  yield* Effect.addFinalizer((exit) => audit(call.resourceId, Exit.isSuccess(exit) ? call.outcome : "failed"))
+  yield* handshake(request.headers)
+  yield* sockets.place(user.tenantId)
+  const wire = yield* Effect.mapError(request.upgrade, () => InvalidRequest.field("Connection", "must be Upgrade"))
+  const { pull } = yield* wire.reader
+  const socket = LiveSocket.of(NodeHttpServerRequest.toIncomingMessage(request).socket)
+  if (socket === undefined) return yield* Effect.die("a WebSocket of another kind")
+  sockets.watch(socket)
 
-  /** `write` hands a frame over and returns at once: without this, a stalled peer has everything buffered for it. */
-  const drained = Effect.callback<void>((resume) => {
-    const wake = () => {
-      tcp.off("drain", wake).off("close", wake)
-      resume(Effect.void)
-    }
-    if (tcp.destroyed) return resume(Effect.void)
-    tcp.on("drain", wake).on("close", wake)
-    return Effect.sync(() => tcp.off("drain", wake).off("close", wake))
-  })
-
-  const connection: Connection = {
+  return Object.assign(call, {
     user,
+    socket,
     receive: pull,
-    send: (frame) => Effect.flatMap(write(frame), () => tcp.writableNeedDrain ? drained : Effect.void),
-    close: (code, reason = "") => Effect.ignore(write(new Socket.CloseEvent(code, reason))),
-    resourceId: null
-  }
-  yield* Effect.addFinalizer((exit) => audit(connection.resourceId, Exit.isSuccess(exit) ? "allowed" : "failed"))
-  return connection
+    send: (...frames: ReadonlyArray<string | Uint8Array>) =>
+      Effect.callback<void>((resume) => socket.write(frames, () => resume(Effect.void))),
+    close: (code: CloseCode, reason = "") => Effect.sync(() => socket.close(code, reason))
+  })
 })
+
+/** What the library would refuse in words of its own. */
+const handshake = (headers: HttpServerRequest.HttpServerRequest["headers"]): Effect.Effect<void, InvalidRequest> => {
+  const wants: ReadonlyArray<readonly [header: string, form: RegExp, expected: string]> = [
+    ["upgrade", /^websocket$/iu, "websocket"],
+    ["sec-websocket-key", /^[+/0-9a-z]{22}==$/iu, "16 bytes in base64"],
+    ["sec-websocket-version", /^(13|8)$/u, "13"]
+  ]
+  const details = wants.flatMap(([field, form, expected]) =>
+    form.test(headers[field] ?? "") ? [] : [{ field, message: `must be ${expected}` }]
+  )
+  const offered = headers["sec-websocket-protocol"]?.split(",").map((name) => name.trim()) ?? []
+  if (new Set(offered).size < offered.length || !offered.every((name) => /^[!#-'*+.^_`|~0-9a-z-]+$/iu.test(name))) {
+    details.push({ field: "sec-websocket-protocol", message: "must be names, each once" })
+  }
+  return details.length === 0 ? Effect.void : Effect.fail(new InvalidRequest({ details }))
+}
 
 /** Empty when there is none. */
 export const tokenOf = (
@@ -115,4 +147,20 @@ export const tokenOf = (
   const query = originalUrl.slice(originalUrl.indexOf("?") + 1)
   const inQuery = originalUrl.includes("?") ? new URLSearchParams(query).get("token") : null
   return bearer ?? inProtocol ?? inQuery ?? ""
+}
+
+/**
+ * How a connection came to its end: its peer has left for good, or may come back, or broke the protocol (and was told so
+ * by the library: 1002, 1007, 1009).
+ */
+export const endOf = ({ reason }: Socket.SocketError): "left" | "lost" | InvalidRequest | PayloadTooLarge => {
+  if (reason._tag === "SocketCloseError") {
+    // 1005: a close frame without a code, what `close()` sends. The others are an echo of ours.
+    return reason.code === 1005 || (reason.code in closeCodes && reason.code !== 1012) ? "left" : "lost"
+  }
+  const error = (reason.cause as { readonly error?: { readonly code?: string } } | undefined)?.error
+  if (!error?.code?.startsWith("WS_ERR_")) return "lost"
+  return error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH"
+    ? new PayloadTooLarge({ field: "frame", reason: `must be at most ${frameBytesMax} bytes` })
+    : InvalidRequest.field("frame", "breaks the WebSocket protocol")
 }

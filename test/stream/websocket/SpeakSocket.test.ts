@@ -27,15 +27,18 @@ const socket = Effect.fnUntraced(function*(reads: () => boolean = () => true) {
   const connection = {
     user: caller,
     resourceId: null as string | null,
+    outcome: "allowed" as const,
     receive: Queue.takeAll(incoming),
-    send: (frame: string | Uint8Array) =>
+    send: (...frames: ReadonlyArray<string | Uint8Array>) =>
       Effect.suspend(() => {
         if (!reads()) return Effect.never
-        sent.push(frame)
+        sent.push(...frames)
         return Effect.void
       }),
     close: (code: number, reason?: string) => Effect.sync(() => closed.push([code, reason])),
-    isDeparture: (code: number) => code === 1000
+    cut: () => {},
+    waits: () => {},
+    endOf: (code: number) => code === 1000 ? "left" as const : "lost" as const
   }
   const fiber = yield* Effect.forkChild(Effect.scoped(carry(connection, RequestId.make("req_test"))))
   const frames = () => sent.flatMap((frame) => typeof frame === "string" ? [JSON.parse(frame)] : [])

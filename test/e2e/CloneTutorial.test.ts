@@ -81,7 +81,7 @@ const valueOf = async (redis: Redis, key: string) => {
     : type === "set"
     ? redis.smembers(key)
     : type === "zset"
-    ? redis.zrange(key, 0, -1)
+    ? redis.zrange(key, "0", "-1")
     : redis.lrange(key, 0, -1)
   return JSON.stringify(await value)
 }
@@ -184,7 +184,8 @@ it.live(
         stored.flatMap(([where, what]) =>
           secrets.filter((secret) => what.includes(secret)).map((it) => `${where}: ${it}`)
         )
-      const before = hits(yield* allStored(env, dataDir))
+      const stored = yield* allStored(env, dataDir)
+    const before = hits(stored)
       for (
         const expected of [
           ...Object.values(told).map((it) =>
@@ -196,7 +197,11 @@ it.live(
         ]
       ) assert.ok(before.includes(expected), `${expected} is among ${before.join("\n")}`)
 
-      assert.equal((yield* send("POST", `${at}/consent/revoke`, {}, owner)).json.data.consent.status, "revoked")
+      const scored = stored.find(([where]) => where === "table consent_details")!
+    const { score } = JSON.parse(JSON.parse(scored[1]).alignment_json)
+    assert.ok(score >= 0.92 && score <= 1, "how well she says it is kept with her consent")
+
+    assert.equal((yield* send("POST", `${at}/consent/revoke`, {}, owner)).json.data.consent.status, "revoked")
       for (const key of [owner, colleague]) {
         assert.equal((yield* speak(key)).json.error.code, "SCAISPEAK_VOICE_NOT_READY")
       }

@@ -185,7 +185,7 @@ it.live(
           secrets.filter((secret) => what.includes(secret)).map((it) => `${where}: ${it}`)
         )
       const stored = yield* allStored(env, dataDir)
-    const before = hits(stored)
+      const before = hits(stored)
       for (
         const expected of [
           ...Object.values(told).map((it) =>
@@ -198,10 +198,10 @@ it.live(
       ) assert.ok(before.includes(expected), `${expected} is among ${before.join("\n")}`)
 
       const scored = stored.find(([where]) => where === "table consent_details")!
-    const { score } = JSON.parse(JSON.parse(scored[1]).alignment_json)
-    assert.ok(score >= 0.92 && score <= 1, "how well she says it is kept with her consent")
+      const { score } = JSON.parse(JSON.parse(scored[1]).alignment_json)
+      assert.ok(score >= 0.92 && score <= 1, "how well she says it is kept with her consent")
 
-    assert.equal((yield* send("POST", `${at}/consent/revoke`, {}, owner)).json.data.consent.status, "revoked")
+      assert.equal((yield* send("POST", `${at}/consent/revoke`, {}, owner)).json.data.consent.status, "revoked")
       for (const key of [owner, colleague]) {
         assert.equal((yield* speak(key)).json.error.code, "SCAISPEAK_VOICE_NOT_READY")
       }

@@ -6,7 +6,8 @@ import { readFileSync } from "node:fs"
 import { ConsentAlignment } from "../../src/services/ConsentAlignment.ts"
 import { readLibrivox } from "../engine/fit/clips.ts"
 
-const said = readLibrivox()
+/** The shorter ones; `npm run bench:alignment` tells the scores of all, in noise too. */
+const said = readLibrivox().filter((_, n) => [1, 2, 4].includes(n))
 
 const clipOf = (file: string) => {
   const bytes = readFileSync(file)
@@ -37,7 +38,10 @@ layer(ConsentAlignment.layer({ mode: "require", scoreMin: 0.92 }), { excludeTest
       const { check } = yield* ConsentAlignment
       const clip = clipOf(said[1]!.file)
       assert.equal(yield* check(clip, said[1]!.text, "nl", "consent"), null)
-      const unknown = { field: "consent_text", message: "has too few words that the dictionary knows to be found in consent" }
+      const unknown = {
+        field: "consent_text",
+        message: "has too few words that the dictionary knows to be found in consent"
+      }
       for (const text of ["Xqzzy vrrbl plonktastic", "he was", "", "he was not an xqzzy vrrbl plonktastic"]) {
         const { details } = yield* Effect.flip(check(clip, text, "en", "consent"))
         assert.deepEqual(details, [unknown], text)
@@ -45,7 +49,9 @@ layer(ConsentAlignment.layer({ mode: "require", scoreMin: 0.92 }), { excludeTest
       const french = yield* Effect.flip(check(clip, "je suis d'accord avec tout cela", "fr", "consent"))
       assert.match(french.details[0]!.message, /^does not say consent_text/u)
       const samples = new Float32Array(new SharedArrayBuffer(61 * 16_000 * 4))
-      const long = yield* Effect.flip(check({ ...clip, sound: { ...clip.sound, samples } }, said[1]!.text, "en", "consent"))
+      const long = yield* Effect.flip(
+        check({ ...clip, sound: { ...clip.sound, samples } }, said[1]!.text, "en", "consent")
+      )
       assert.deepEqual(long.details, [
         { field: "consent", message: "is longer than the 60 s that can be held against consent_text" }
       ])
@@ -76,7 +82,7 @@ layer(ConsentAlignment.layer({ mode: "record", scoreMin: 0.92 }), { excludeTestS
     Effect.gen(function*() {
       const { check } = yield* ConsentAlignment
       const clip = clipOf(said[1]!.file)
-      const other = yield* check(clip, said[4]!.text, "en", "consent")
+      const other = yield* check(clip, said[2]!.text, "en", "consent")
       assert.ok(other !== null && other.score < 0.92, JSON.stringify(other))
       assert.equal(yield* check(clip, "Xqzzy vrrbl plonktastic", "en", "consent"), null)
     }))

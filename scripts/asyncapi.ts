@@ -5,7 +5,9 @@ import { mount } from "../src/http/Api.ts"
 import { asyncApi } from "../src/stream/AsyncApi.ts"
 
 const file = join(import.meta.dirname, "../docs/asyncapi.json")
-const document = `${JSON.stringify(asyncApi(`${mount}/stream/speak`), null, 2)}\n`
+const document = `${
+  JSON.stringify(asyncApi({ speak: `${mount}/stream/speak`, recorder: `${mount}/voices/record` }), null, 2)
+}\n`
 
 if (!process.argv.includes("--check")) await writeFile(file, document)
 else if ((await readFile(file, "utf8").catch(() => "")) !== document) {

@@ -25,6 +25,8 @@ const takenMillisMax = 3_600_000
 /** Rows that a sweep takes at a time. */
 const sweepRows = 100
 
+export type RecordingOwner = Pick<AuthUser, "tenantId" | "userId">
+
 export class Recordings extends Context.Service<Recordings, {
   /** Keeps a WAV file. The clip may go when this returns. */
   readonly keep: (
@@ -42,6 +44,9 @@ export class Recordings extends Context.Service<Recordings, {
     recordingId: RecordingId,
     field: string
   ) => Effect.Effect<ClipFile, InvalidRequest | StorageUnavailable, Scope.Scope>
+  /** Removes everything of a person that waits, or is being taken; says how many. Again, what came since. */
+  readonly erase: (owner: RecordingOwner) => Effect.Effect<number, StorageUnavailable>
+  readonly count: (owner: RecordingOwner) => Effect.Effect<number, StorageUnavailable>
   /** Removes a recording that nobody has been told of. */
   readonly discard: (recordingId: RecordingId) => Effect.Effect<void, StorageUnavailable>
   /** Removes what ran out by `nowMillis`; says how many. Any number of processes may sweep. */
@@ -94,6 +99,13 @@ const make = Effect.fnUntraced(function*(keepMs: number) {
       sql`DELETE FROM recordings WHERE recording_id = ${recordingId}`
     ))
 
+  /** The row goes first, so that nobody takes it any more; the folder at once, or with the sweep if the store is away now. */
+  const discard = (recordingId: RecordingId) =>
+    orUnavailable(Effect.gen(function*() {
+      yield* useUp(recordingId)
+      yield* objects.removeAll(folderOf(recordingId))
+    }))
+
   const take = Effect.fn("Recordings.take")(function*(
     caller: AuthUser,
     part: RecordedPart,
@@ -104,7 +116,7 @@ const make = Effect.fnUntraced(function*(keepMs: number) {
       orUnavailable(Effect.flatMap(Clock.currentTimeMillis, (now) => claim(caller, part, recordingId, now))),
       (claimed, exit) =>
         claimed
-          ? Effect.ignore(Exit.isSuccess(exit) ? useUp(recordingId) : giveBack(recordingId), { log: "Warn" })
+          ? Effect.ignore(Exit.isSuccess(exit) ? discard(recordingId) : giveBack(recordingId), { log: "Warn" })
           : Effect.void
     )
     // Another user's, another part's, used up, and never there are told apart by nobody.
@@ -130,13 +142,24 @@ const make = Effect.fnUntraced(function*(keepMs: number) {
     }
   }, orUnavailable)
 
-  const discard = (recordingId: RecordingId) =>
-    orUnavailable(Effect.gen(function*() {
-      yield* useUp(recordingId)
-      yield* objects.removeAll(folderOf(recordingId))
-    }))
+  const erase = Effect.fn("Recordings.erase")(function*({ tenantId, userId }: RecordingOwner) {
+    for (let count = 0;;) {
+      const theirs = yield* sql<{ readonly recording_id: RecordingId }>`SELECT recording_id FROM recordings
+        WHERE tenant_id = ${tenantId} AND user_id = ${userId} LIMIT ${sql.literal(String(sweepRows))}`
+      if (theirs.length === 0) return count
+      for (const { recording_id } of theirs) yield* discard(recording_id)
+      count += theirs.length
+    }
+  }, orUnavailable)
 
-  return Recordings.of({ keep, take, discard, sweep })
+  const count = ({ tenantId, userId }: RecordingOwner) =>
+    orUnavailable(Effect.map(
+      sql<{ readonly n: number }>`SELECT COUNT(*) AS n FROM recordings
+        WHERE tenant_id = ${tenantId} AND user_id = ${userId}`,
+      ([row]) => Number(row!.n)
+    ))
+
+  return Recordings.of({ keep, take, erase, count, discard, sweep })
 })
 
 const folderOf = (recordingId: RecordingId) => `scaispeak/recordings/${recordingId}/`

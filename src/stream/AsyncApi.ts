@@ -3,9 +3,10 @@
  * `npm run asyncapi` writes it to `docs/asyncapi.json`.
  */
 import { JsonSchema, Schema } from "effect"
+import * as Recorder from "../domain/RecorderFrame.ts"
 import { clientFrames, frameBytesMax, Open } from "../domain/stream/ClientFrame.ts"
 import { closeCodes } from "../domain/stream/CloseCode.ts"
-import { serverFrames } from "../domain/stream/ServerFrame.ts"
+import { ErrorFrame, serverFrames } from "../domain/stream/ServerFrame.ts"
 
 /** A frame's type, and what AsyncAPI has as the message and its payload (JSON Schema, draft 07). */
 const messageOf = (schema: Schema.Top) => {
@@ -26,13 +27,36 @@ const audio = {
   payload: { type: "string", format: "binary" }
 }
 
+const named = (messages: Record<string, object>) =>
+  Object.fromEntries(Object.keys(messages).map((name) => [name, { $ref: `#/components/messages/${name}` }]))
+
 const refs = (prefix: string, names: ReadonlyArray<string>) => names.map((name) => ({ $ref: `${prefix}${name}` }))
 
-/** `path`: where the socket is. */
-export const asyncApi = (path: string) => {
+const recording = {
+  name: "recording",
+  contentType: "application/octet-stream",
+  summary: "A binary frame between `open` and `stop`: whole samples of PCM (s16le), or one Opus packet. Mono.",
+  payload: { type: "string", format: "binary" }
+}
+
+/** Messages of the recorder have names of their own: two of its frames are called as a session's are. */
+const recorderMessages = (frames: ReadonlyArray<Schema.Top>) =>
+  Object.fromEntries(frames.map((frame) => {
+    const [type, message] = messageOf(frame)
+    return [`record_${type}`, message] as const
+  }))
+
+/** Where the sockets are. */
+export const asyncApi = ({ recorder, speak }: { readonly speak: string; readonly recorder: string }) => {
+  const intoRecorder: Record<string, object> = { ...recorderMessages([Recorder.Open, Recorder.Stop]), recording }
+  const fromRecorder: Record<string, object> = {
+    ...recorderMessages([Recorder.Ready, Recorder.Level, Recorder.Recorded]),
+    record_error: messageOf(ErrorFrame)[1]
+  }
   const fromClient = Object.fromEntries([Open, ...clientFrames].map(messageOf))
   const fromServer: Record<string, object> = { ...Object.fromEntries(serverFrames.map(messageOf)), audio }
-  const messages = { ...fromClient, ...fromServer }
+  const ofSpeak = { ...fromClient, ...fromServer }
+  const ofRecorder = { ...intoRecorder, ...fromRecorder }
   return {
     asyncapi: "3.0.0",
     info: {
@@ -49,10 +73,14 @@ export const asyncApi = (path: string) => {
     defaultContentType: "application/json",
     channels: {
       speak: {
-        address: path,
-        messages: Object.fromEntries(
-          Object.keys(messages).map((name) => [name, { $ref: `#/components/messages/${name}` }])
-        )
+        address: speak,
+        messages: named(ofSpeak)
+      },
+      record: {
+        address: recorder,
+        description:
+          "A reference or a spoken consent, recorded live: `open` is answered by `ready`, `stop` by `recorded`. Unknown fields are refused.",
+        messages: named(ofRecorder)
       }
     },
     operations: {
@@ -67,8 +95,20 @@ export const asyncApi = (path: string) => {
         channel: { $ref: "#/channels/speak" },
         summary: "What the server sends.",
         messages: refs("#/channels/speak/messages/", Object.keys(fromServer))
+      },
+      record: {
+        action: "receive",
+        channel: { $ref: "#/channels/record" },
+        summary: "What a microphone sends.",
+        messages: refs("#/channels/record/messages/", Object.keys(intoRecorder))
+      },
+      measure: {
+        action: "send",
+        channel: { $ref: "#/channels/record" },
+        summary: "What it is told.",
+        messages: refs("#/channels/record/messages/", Object.keys(fromRecorder))
       }
     },
-    components: { messages }
+    components: { messages: { ...ofSpeak, ...ofRecorder } }
   }
 }

@@ -5,14 +5,17 @@ import { SqlClient } from "effect/sql"
 import assert from "node:assert/strict"
 import { createHash } from "node:crypto"
 import { inspect } from "node:util"
+import type { AuthUser } from "../../src/domain/Permission.ts"
+import { ClipFiles } from "../../src/services/ClipFiles.ts"
 import { ObjectStore } from "../../src/services/ObjectStore.ts"
+import { Recordings } from "../../src/services/Recordings.ts"
 import { ReferenceCache } from "../../src/services/ReferenceCache.ts"
 import { encode } from "../../src/services/sql/VoiceRow.ts"
 import { VoiceRepo } from "../../src/services/VoiceRepo.ts"
 import { stores } from "../layers/stores.ts"
 import { get, idle, send, TestServer, until } from "../layers/TestServer.ts"
 import { scripted } from "../layers/voices.ts"
-import { clone, design, submit } from "./Cloning/forms.ts"
+import { clip as cloneClip, clone, design, submit } from "./Cloning/forms.ts"
 
 const service = <I, S>(key: Context.Key<I, S>) =>
   Effect.map(TestServer, ({ context }) => Context.get(context as Context.Context<I>, key))
@@ -230,12 +233,21 @@ for (const [name, env] of stores) {
         const synthesisId = headers.get("x-scaispeak-synthesis-id")!
         assert.equal((yield* get(`${url}/synths/${synthesisId}`, cleo)).status, 200)
 
+        const recordings = yield* service(Recordings)
+        const owner = { tenantId: "acme", userId: "cleo" } as AuthUser
+        yield* Effect.scoped(Effect.flatMap(
+          Effect.flatMap(service(ClipFiles), (files) => files.keep("reference", Stream.make(cloneClip))),
+          (clip) => recordings.keep(owner, "reference", clip)
+        ))
+        assert.equal(yield* recordings.count(owner), 1)
+
         const asked = yield* send("POST", `${url}/admin/erasure`, { user_id: "cleo" }, root)
         assert.deepEqual([asked.status, asked.json.data.subject], [202, hash("acme", "cleo")])
         assert.equal((yield* get(`${url}/voices/${shared}`, bob)).status, 404)
         const { counts, erasure_id } = yield* done(asked.json.data.erasure_id, root)
         assert.deepEqual({ ...counts, audit_entries: counts.audit_entries > 0 }, {
           api_keys: 1,
+          recordings: 1,
           usage_records: 1,
           audit_entries: true,
           erasures: 1,
@@ -243,6 +255,8 @@ for (const [name, env] of stores) {
           voices: 2
         })
         assert.equal((yield* get(`${url}/voices`, cleo)).status, 401)
+        const sound = (yield* service(ObjectStore)).list("scaispeak/recordings/")
+        assert.deepEqual(yield* Effect.orDie(Stream.runCollect(sound)), [])
         const verify = `${url}/admin/erasure/${erasure_id}/verify`
         assert.equal((yield* get(verify, root)).status, 422)
         assert.equal((yield* get(`${verify}?user_id=bob`, root)).status, 422)

@@ -15,7 +15,7 @@ interface Payload {
   readonly required?: ReadonlyArray<string>
 }
 
-const { components, operations } = asyncApi("/stream/speak")
+const { components, operations } = asyncApi({ speak: "/stream/speak", recorder: "/voices/record" })
 
 const fieldsOf = ({ properties, required = [] }: Payload) =>
   Object.keys(properties).filter((name) => name !== "type").map((name) =>

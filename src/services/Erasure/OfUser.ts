@@ -15,6 +15,7 @@ import { ApiKeys } from "../ApiKeys.ts"
 import { orUnavailable } from "../Database.ts"
 import { Idempotency } from "../Idempotency.ts"
 import { JobExpiry } from "../JobExpiry.ts"
+import { Recordings } from "../Recordings.ts"
 import { affected } from "../sql/Dialect.ts"
 import { decodeVoiceSubject } from "../sql/ErasureRow.ts"
 import type { UserSubject } from "../sql/ErasureRow.ts"
@@ -28,12 +29,13 @@ export type ErasedUser = UserSubject & { readonly erasureId: ErasureId }
 export const make: Effect.Effect<
   ReadonlyArray<Step<ErasedUser>>,
   never,
-  SqlClient.SqlClient | ApiKeys | Idempotency | JobExpiry
+  SqlClient.SqlClient | ApiKeys | Idempotency | JobExpiry | Recordings
 > = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const keys = yield* ApiKeys
   const replies = yield* Idempotency
   const jobs = yield* JobExpiry
+  const recordings = yield* Recordings
 
   const count = (which: Statement.Fragment) =>
     orUnavailable(
@@ -92,6 +94,7 @@ export const make: Effect.Effect<
       erase: (subject) => Effect.flatMap(jobs.erase(subject), (count) => Effect.as(ofJobs.erase(subject), count)),
       left: ofJobs.left
     },
+    { kind: "recordings", erase: recordings.erase, left: recordings.count },
     rows("usage_records", "usage_records", "synthesis_id", "user_id", (user_id) => ({
       user_id,
       key_id: null,

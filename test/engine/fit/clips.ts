@@ -31,6 +31,13 @@ export const readSpeakers = (): ReadonlyArray<Speaker> => [
   speaker("alsa", listed(alsa, /_.*\.wav$/u).map(readWav))
 ]
 
+/** What the reader of LibriVox says, file by file. */
+export const readLibrivox = (): ReadonlyArray<{ readonly text: string; readonly file: string }> =>
+  readFileSync(`${sphinx}/librivox/transcription`, "utf8").trim().split("\n").map((line) => {
+    const [, text, name] = /^<s> (.*) <\/s> \((.*)\)$/u.exec(line)!
+    return { text: text!, file: `${sphinx}/librivox/${name}.wav` }
+  })
+
 const listed = (folder: string, pattern: RegExp) =>
   readdirSync(folder).filter((name) => pattern.test(name)).sort().map((name) => join(folder, name))
 
@@ -60,7 +67,7 @@ export const bytesOf = (samples: Int16Array): Uint8Array =>
 const headerBytes = 44
 
 /** 16-bit mono with the plain header, at any rate. */
-const readWav = (path: string): Int16Array => {
+export const readWav = (path: string): Int16Array => {
   const bytes = readFileSync(path)
   const rate = bytes.readUInt32LE(24)
   const samples = samplesOf(bytes.subarray(headerBytes))

@@ -182,15 +182,23 @@ const lives = {
 
 export type Life = keyof typeof lives
 const kinds = Object.keys(lives) as ReadonlyArray<Life>
+/** Of which the service keeps nothing, not even for a while. */
+export const ended: ReadonlyArray<Life> = ["heard", "cutIn", "takenUpAgain", "left", "aborted"]
 
 /** So many sessions at once, one life after the other, for `millis`. Gives how many there were of each. */
-export const live = async (way: Omit<Way, "voice" | "codec">, voices: Voices, atOnce: number, millis: number) => {
-  const counts = Object.fromEntries(kinds.map((kind) => [kind, 0])) as Record<Life, number>
+export const live = async (
+  way: Omit<Way, "voice" | "codec">,
+  voices: Voices,
+  atOnce: number,
+  millis: number,
+  among = kinds
+) => {
+  const counts = Object.fromEntries(among.map((kind) => [kind, 0])) as Record<Life, number>
   const until = performance.now() + millis
   await Promise.all(Array.from({ length: atOnce }, async (_, i) => {
     await sleep((i / atOnce) * Math.min(1000, millis / 4))
     for (let n = i; performance.now() < until; n++) {
-      const kind = kinds[n % kinds.length]!
+      const kind = among[n % among.length]!
       await lives[kind]({ ...way, voice: "", codec: n % 2 === 0 ? "pcm" : "opus" }, voices).catch((cause: unknown) => {
         throw new Error(`a session to be ${kind}`, { cause })
       })

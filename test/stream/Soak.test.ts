@@ -5,7 +5,7 @@
 import { layer } from "@effect/vitest"
 import { Context, Effect, Layer, Metric } from "effect"
 import assert from "node:assert/strict"
-import { live } from "../../bench/stream/lives.ts"
+import { ended, live } from "../../bench/stream/lives.ts"
 import { StreamService } from "../../src/stream/StreamService.ts"
 import { idle, TestServer, until } from "../layers/TestServer.ts"
 
@@ -35,7 +35,7 @@ const mebibytes = () => {
 
 layer(
   TestServer.layer({
-    SCAISPEAK_STREAM_RESUME_MS: "4000",
+    SCAISPEAK_STREAM_RESUME_MS: "8000",
     SCAISPEAK_RATE_LIMIT_KEY: "0",
     SCAISPEAK_RATE_LIMIT_USER: "0",
     SCAISPEAK_RATE_LIMIT_TENANT: "0"
@@ -53,15 +53,15 @@ layer(
       }
       const voices = { ending: "vox_scripted_say", lasting: "vox_scripted_steady" }
       /** Sessions for a while; then what is left of them. */
-      const wave = Effect.fnUntraced(function*(millis: number) {
-        const counts = yield* Effect.promise(() => live(way, voices, sessionsAtOnce, millis))
+      const wave = Effect.fnUntraced(function*(millis: number, among?: typeof ended) {
+        const counts = yield* Effect.promise(() => live(way, voices, sessionsAtOnce, millis, among))
         assert.ok(Object.values(counts).every((count) => count > 0), JSON.stringify(counts))
         yield* until(Effect.sync(sessions), (count) => count === 0)
         yield* idle
         return counts
       })
 
-      yield* wave(2000)
+      yield* wave(2000, ended)
       const rest = { fibers, handles: handles(), ...mebibytes() }
       const counts = yield* wave(5000)
       yield* until(Effect.sync(() => fibers), (count) => count <= rest.fibers)

@@ -10,11 +10,12 @@ import { Schema, SchemaAST } from "effect"
 import assert from "node:assert/strict"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
+import { JobRecord } from "../../../src/domain/JobRecord.ts"
 import { SpeakRequest } from "../../../src/domain/SpeakRequest.ts"
 import { clientFrames, Open } from "../../../src/domain/stream/ClientFrame.ts"
 import { serverFrames } from "../../../src/domain/stream/ServerFrame.ts"
 import { Cursor, voiceFilterFields } from "../../../src/domain/VoiceFilter.ts"
-import { JobRecord } from "../../../src/http/api/Jobs.ts"
+
 import { SpeakReply } from "../../../src/http/api/Speech.ts"
 import { VoiceRecord } from "../../../src/http/api/Voices.ts"
 
@@ -138,7 +139,7 @@ describe("messages of single calls", () => {
   it("SpeakRequest is the body of POST /speak, but for what answers later or elsewhere", () =>
     assert.deepEqual(
       comparable(ofMessage(message("SpeakRequest"))),
-      comparable(without(fieldsOf(SpeakRequest), "force_async?", "save_to?"))
+      comparable(without(fieldsOf(SpeakRequest), "force_async?", "save_to?", "callback_url?"))
     ))
 
   it("ListVoicesRequest is the query of GET /voices", () => {
@@ -176,8 +177,14 @@ describe("messages of single calls", () => {
     )
   })
 
-  it("Job is the record of GET /speak/jobs/{job_id}, with times in ms and its progress beside the rest", () => {
-    const record = without(fieldsOf(JobRecord), "audio_url?", "audio_duration_ms?", ...times.map(([name]) => name))
+  it("Job is the record of GET /speak/jobs/{job_id}, with times in ms, its progress beside the rest, and no callback", () => {
+    const record = without(
+      fieldsOf(JobRecord),
+      "callback",
+      "audio_url?",
+      "audio_duration_ms?",
+      ...times.map(([name]) => name)
+    )
     const { progress, ...rest } = record
     const wire = without(ofMessage(message("Job")), ...times.map(([, name]) => name))
     assert.deepEqual(comparable(wire), comparable({ ...rest, ...(progress as Fields) }))

@@ -1,6 +1,6 @@
 /** Voices made of clips that lie in ScaiDrive or behind a link: a real issuer that exchanges tokens, a real ScaiDrive. */
 import { layer } from "@effect/vitest"
-import { Context, Effect, Layer, Stream } from "effect"
+import { Context, Effect, Layer, Logger, References, Stream } from "effect"
 import { decodeJwt } from "jose"
 import assert from "node:assert/strict"
 import { ObjectStore } from "../../src/services/ObjectStore.ts"
@@ -27,6 +27,14 @@ class Outside
   )
 }
 
+const lines: Array<string> = []
+const Logs = Layer.merge(
+  Logger.layer([Logger.make((entry) => {
+    lines.push(Logger.formatJson.log(entry))
+  })]),
+  Layer.succeed(References.MinimumLogLevel, "All")
+)
+
 const Service = Layer.unwrap(
   Effect.map(Outside, ({ drive, oidc, stranger }) =>
     TestServer.layer({
@@ -37,7 +45,7 @@ const Service = Layer.unwrap(
       SCAISPEAK_SCAIDRIVE_AUDIENCE: drive.audience,
       SCAISPEAK_OUTBOUND_ALLOW: new URL(stranger.url).host,
       SCAISPEAK_UPLOAD_LIMIT_BYTES: "400000"
-    }))
+    }, Logs))
 ).pipe(Layer.provideMerge(Outside.layer))
 
 const token = (sub: string, claims: Record<string, unknown> = {}) =>
@@ -227,5 +235,19 @@ layer(TestServer.layer(), { excludeTestServices: true })("without a ScaiDrive", 
         field: "reference_scaidrive_json",
         message: "this server has no ScaiDrive"
       }])
+    }))
+
+  it.effect("no token and no secret of theirs is in a log line", () =>
+    Effect.gen(function*() {
+      const { drive } = yield* Outside
+      const ada = yield* token("ada")
+      yield* refused(from("reference", { file_id: "nowhere" }), ada)
+      const secrets = [
+        ada,
+        client.secret,
+        ...drive.seen.map(({ authorization }) => authorization!.slice("Bearer ".length))
+      ]
+      assert.ok(secrets.length > 2 && lines.length > 0)
+      for (const secret of secrets) assert.ok(!lines.some((line) => line.includes(secret)))
     }))
 })

@@ -23,6 +23,19 @@ const Server = TestServer.layer({}, Layer.merge(Logs, Layer.succeed(References.M
   Layer.provide(Sdk)
 )
 
+/** A live recording that is too short, and one frame that is none. */
+const recorded = (url: string, protocols: Array<string>) =>
+  new Promise<void>((done) => {
+    const socket = new WebSocket(url.replace(/^http/u, "ws"), protocols)
+    socket.onopen = () => {
+      socket.send(JSON.stringify({ type: "open", part: "consent", sample_rate: 16_000, codec: "pcm" }))
+      socket.send(new Uint8Array(3200))
+      socket.send("no frame")
+    }
+    socket.onclose = () => done()
+    socket.onerror = () => done()
+  })
+
 layer(Server, { excludeTestServices: true })("a token", (it) => {
   it.effect("of a socket is in no span and no log line, and the session has a span", () =>
     Effect.gen(function*() {
@@ -60,6 +73,9 @@ layer(Server, { excludeTestServices: true })("a token", (it) => {
         }
         yield* Effect.promise(() => refused(url, { query: `?token=${token}x` }))
         yield* Effect.promise(() => refused(`${url}/nowhere`, { query: `?token=${token}` }))
+      }
+      for (const [query, ...protocols] of [[`?token=${token}`], ["", "scaispeak.v1", `scaispeak.bearer.${token}`]]) {
+        yield* Effect.promise(() => recorded(`${url}/voices/record${query}`, protocols))
       }
       yield* allFreed
       const spans = yield* until(

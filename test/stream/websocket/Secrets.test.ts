@@ -27,13 +27,13 @@ const Server = TestServer.layer({}, Layer.merge(Logs, Layer.succeed(References.M
 const recorded = (url: string, protocols: Array<string>) =>
   new Promise<void>((done) => {
     const socket = new WebSocket(url.replace(/^http/u, "ws"), protocols)
-    socket.onopen = () => {
+    socket.addEventListener("open", () => {
       socket.send(JSON.stringify({ type: "open", part: "consent", sample_rate: 16_000, codec: "pcm" }))
       socket.send(new Uint8Array(3200))
       socket.send("no frame")
-    }
-    socket.onclose = () => done()
-    socket.onerror = () => done()
+    })
+    socket.addEventListener("close", () => done())
+    socket.addEventListener("error", () => done())
   })
 
 layer(Server, { excludeTestServices: true })("a token", (it) => {

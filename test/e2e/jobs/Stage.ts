@@ -66,7 +66,9 @@ const program = (args: ReadonlyArray<string>, env: Record<string, string>, greet
     const lines = createInterface({ input: started.stdout! })
     const ended = once(started, "exit").then(([code, signal]) => `ended with ${code ?? signal}`)
     const greeted = (async () => {
-      for await (const line of lines) if (greeting.test(line)) break
+      for await (const line of lines) if (greeting.test(line)) return
+      // One that says nothing more is dying; its output ends before it does.
+      await ended
     })()
     await Promise.race([greeted, ended])
     started.stdout!.resume()

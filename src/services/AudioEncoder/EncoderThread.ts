@@ -1,6 +1,7 @@
 /**
  * The program of one encoder thread: keeps any number of encodings, each fed and answered in turn, but for the first piece of
- * a speech, for which somebody waits in silence: it goes before all pieces that follow others.
+ * a speech, for which somebody waits in silence: it goes before all pieces that follow others. Nobody waits for a patient
+ * one.
  *
  * Every `push`, `settle` and `end` gets exactly one answer, unless the encoding is cancelled first. A failing encoding is freed,
  * answered with its error, and hurts no other.
@@ -31,6 +32,7 @@ type Task = ToThread & { readonly kind: "push" | "settle" | "end" }
 
 /** Encodings that have been given a piece since they were opened or settled. */
 const begun = new Set<number>()
+const patient = new Set<number>()
 const firstPieces: Array<Task> = []
 const others: Array<Task> = []
 
@@ -42,6 +44,7 @@ const serve = (port: NonNullable<typeof parentPort>): void => {
     const encoding = encodings.get(id)
     encodings.delete(id)
     begun.delete(id)
+    patient.delete(id)
     if (encoding !== undefined && "free" in encoding) encoding.free()
   }
 
@@ -80,7 +83,7 @@ const serve = (port: NonNullable<typeof parentPort>): void => {
     setImmediate(work)
   }
   const enqueue = (task: Task) => {
-    const isFirst = task.kind === "push" && !begun.has(task.encoding)
+    const isFirst = task.kind === "push" && !begun.has(task.encoding) && !patient.has(task.encoding)
     if (isFirst) begun.add(task.encoding)
     ;(isFirst ? firstPieces : others).push(task)
     if (!working) setImmediate(work)
@@ -90,6 +93,7 @@ const serve = (port: NonNullable<typeof parentPort>): void => {
   port.on("message", (message: ToThread) => {
     switch (message.kind) {
       case "open":
+        if (message.options.patient === true) patient.add(message.encoding)
         try {
           encodings.set(message.encoding, openEncoding(message.options))
         } catch (error) {

@@ -4,13 +4,23 @@
  *
  * Pings that flood in end it with 4429: each would be answered.
  */
-import { WebSocket } from "@effect/platform-node/NodeWS"
+import * as NodeWS from "@effect/platform-node/NodeWS"
 import type { Socket } from "node:net"
 import { RateLimited } from "../../domain/Failure.ts"
 import type { Failure } from "../../domain/Failure.ts"
 import { closeCodeOf } from "../../domain/stream/CloseCode.ts"
 import { controlFramesMax, FrameRate } from "../../domain/stream/FrameRate.ts"
 import { encodeServerFrame, errorFrame } from "../../domain/stream/ServerFrame.ts"
+
+const { WebSocket } = NodeWS
+type WebSocket = NodeWS.WebSocket
+
+/** The library's own, that its types do not know: header and payload of a frame. */
+const { Sender } = NodeWS as unknown as {
+  readonly Sender: {
+    readonly frame: (payload: Uint8Array, options: { readonly opcode: number; readonly fin: true }) => Array<Uint8Array>
+  }
+}
 
 /** How the library hands a socket over once the handshake is written. */
 const Handed = WebSocket as unknown as new(...options: ReadonlyArray<unknown>) => WebSocket & {
@@ -19,8 +29,13 @@ const Handed = WebSocket as unknown as new(...options: ReadonlyArray<unknown>) =
 
 const byTcp = new WeakMap<Socket, LiveSocket>()
 
-const text = { binary: false, compress: false, fin: true }
-const binary = { binary: true, compress: false, fin: true }
+const text = { opcode: 1, fin: true } as const
+const binary = { opcode: 2, fin: true } as const
+const framed = (frame: string | Uint8Array) =>
+  typeof frame === "string" ? Sender.frame(Buffer.from(frame), text) : Sender.frame(frame, binary)
+
+/** Frames that are shorter together are copied into one buffer, which costs less than to hand them over one by one. Bytes. */
+const joinedBytesMax = 8 * 1024
 
 export class LiveSocket extends Handed {
   /** Nothing hangs on it yet: it may be closed whenever the process wants to go. */
@@ -62,12 +77,17 @@ export class LiveSocket extends Handed {
       written()
     }
     this.#unwritten++
-    tcp.cork()
-    for (let i = 0; i < frames.length; i++) {
-      const frame = frames[i]!
-      this.send(frame, typeof frame === "string" ? text : binary, i === frames.length - 1 ? done : undefined)
+    // Nothing is compressed, so nothing of the library's waits to be sent before.
+    const pieces = frames.flatMap(framed)
+    const bytes = pieces.reduce((sum, { length }) => sum + length, 0)
+    if (frames.length > 1 && bytes <= joinedBytesMax) tcp.write(Buffer.concat(pieces, bytes), done)
+    else {
+      tcp.cork()
+      const last = pieces.pop()!
+      for (const piece of pieces) tcp.write(piece)
+      tcp.write(last, done)
+      tcp.uncork()
     }
-    tcp.uncork()
     if (tcp.writableLength === 0) done()
   }
 
@@ -87,7 +107,7 @@ export class LiveSocket extends Handed {
   /** Says why, and closes. */
   refuse(failure: Failure): void {
     if (this.readyState !== WebSocket.OPEN) return
-    this.send(JSON.stringify(encodeServerFrame(errorFrame(failure))), text)
+    this.send(JSON.stringify(encodeServerFrame(errorFrame(failure))))
     this.close(closeCodeOf(failure.code), failure.code)
   }
 

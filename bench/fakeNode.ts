@@ -13,6 +13,7 @@ import type { sendUnaryData, ServerWritableStream } from "@grpc/grpc-js"
 import { createInterface } from "node:readline"
 import { setTimeout as sleep } from "node:timers/promises"
 import { parseArgs } from "node:util"
+import { tuneCollector } from "../src/cli/Collector.ts"
 import { takingCancels } from "../src/engine/node/Cancels.ts"
 import { AudioServiceService, Cloning, EngineState } from "../src/proto/scaiinfer/v1/audio.ts"
 import type {
@@ -23,6 +24,7 @@ import type {
 } from "../src/proto/scaiinfer/v1/audio.ts"
 import { monotonicMillis } from "./monotonicMillis.ts"
 
+tuneCollector()
 const { values } = parseArgs({
   options: {
     delay: { type: "string", default: "0" },

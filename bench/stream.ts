@@ -13,6 +13,7 @@
  * Numbers of sessions can be named, and ways: `relay`, `pcm`, `opus`.
  */
 import { loadavg } from "node:os"
+import { tuneCollector } from "../src/cli/Collector.ts"
 import type { Fate } from "./fakeNode.ts"
 import {
   cpuMillis,
@@ -30,6 +31,7 @@ import { converse, messageMillis } from "./stream/conversations.ts"
 import type { Measured, Plan } from "./stream/conversations.ts"
 import type { Way } from "./stream/Talker.ts"
 
+tuneCollector()
 const bytesPerMilli = 32
 /** Ways take turns, so that what else the machine does meets each of them. */
 const rounds = 2

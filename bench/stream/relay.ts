@@ -7,9 +7,11 @@ import type { WebSocket } from "@effect/platform-node/NodeWS"
 import { credentials } from "@grpc/grpc-js"
 import type { ClientReadableStream } from "@grpc/grpc-js"
 import type { AddressInfo } from "node:net"
+import { tuneCollector } from "../../src/cli/Collector.ts"
 import { AudioServiceClient } from "../../src/proto/scaiinfer/v1/audio.ts"
 import type { SynthesizeEvent } from "../../src/proto/scaiinfer/v1/audio.ts"
 
+tuneCollector()
 const client = new AudioServiceClient(process.argv[2]!, credentials.createInsecure(), {
   "grpc-node.flow_control_window": 1 << 20
 })

@@ -13,6 +13,7 @@ import type { Code } from "../domain/Failure.ts"
 import type { RequestId, SynthesisId, TenantId, VoiceId } from "../domain/Ids.ts"
 import type { AuthUser } from "../domain/Permission.ts"
 import { SessionAccount } from "./Accounting/SessionAccount.ts"
+import { held } from "./Held.ts"
 import { Ledger } from "./Ledger.ts"
 import { step } from "./Trace.ts"
 
@@ -147,7 +148,7 @@ export class Accounting extends Context.Service<Accounting, {
           const createdAt = yield* Clock.currentTimeMillis
           const account = new SessionAccount()
           const ended: SessionHold["ended"] = {}
-          yield* Effect.acquireRelease(
+          yield* held(
             take(sessions, request.caller.tenantId),
             () =>
               Effect.andThen(
@@ -162,7 +163,7 @@ export class Accounting extends Context.Service<Accounting, {
           return {
             ended,
             text: (characters: number) =>
-              Effect.acquireRelease(
+              held(
                 Effect.sync((): HoldFacts => ({})),
                 (facts) => Effect.sync(() => account.add(characters, facts))
               )
@@ -173,14 +174,14 @@ export class Accounting extends Context.Service<Accounting, {
           hold: (request) =>
             Effect.flatMap(Clock.currentTimeMillis, (createdAt) =>
               Effect.map(
-                Effect.acquireRelease(
+                held(
                   Effect.as(take(calls, request.caller.tenantId), {} as HoldFacts),
                   (facts) => Effect.andThen(release(calls, request.caller.tenantId), settle(request, createdAt, facts))
                 ),
                 (facts) => ({ facts })
               )).pipe(step("Accounting.hold")),
           holdSession,
-          place: (tenantId) => Effect.acquireRelease(take(calls, tenantId), () => release(calls, tenantId)),
+          place: (tenantId) => held(take(calls, tenantId), () => release(calls, tenantId)),
           openHolds: () => open
         })
       })

@@ -16,6 +16,7 @@ import { inlineEncoding, pullInline } from "./AudioEncoder/InlineEncoding.ts"
 import { openLive } from "./AudioEncoder/LiveEncoding.ts"
 import type { LiveEncoding, LiveOptions } from "./AudioEncoder/LiveEncoding.ts"
 import { pullRemote } from "./AudioEncoder/RemotePull.ts"
+import { held } from "./Held.ts"
 
 export { completed, ofLength } from "./AudioEncoder/Completed.ts"
 export type { LiveEncoding } from "./AudioEncoder/LiveEncoding.ts"
@@ -60,7 +61,7 @@ const make = Effect.gen(function*() {
 
   const live = (options: LiveOptions) =>
     Effect.andThen(
-      Effect.acquireRelease(Effect.sync(() => active++), () => Effect.sync(() => active--)),
+      held(Effect.sync(() => active++), () => Effect.sync(() => active--)),
       openLive(threads, options)
     )
 

@@ -19,6 +19,7 @@ import { hasExpired, mayUse } from "../domain/Licence.ts"
 import type { Licence, LicenceTerms } from "../domain/Licence.ts"
 import type { Voice } from "../domain/Voice.ts"
 import type { HoldFacts } from "./Accounting.ts"
+import { held } from "./Held.ts"
 import * as Rows from "./Licences/Rows.ts"
 import { recall } from "./sql/Recall.ts"
 
@@ -122,7 +123,7 @@ export class Licences extends Context.Service<Licences, {
         find: rows.find,
         check,
         hold: (voice, characters, facts) =>
-          Effect.asVoid(Effect.acquireRelease(
+          Effect.asVoid(held(
             reserve(voice, characters),
             (licence) => settle(licence, voice, characters, facts)
           )),

@@ -15,6 +15,7 @@ import type { BackendUnavailable, DispatchFailure } from "../domain/Failure.ts"
 import type { SpeechParams } from "../domain/SpeechParams.ts"
 import { Breakers } from "./Breakers.ts"
 import type { Attempt, Dispatched, DispatchRefusal, DispatchRequest } from "./Dispatch.ts"
+import { held } from "./Held.ts"
 import { elevenLabs } from "./RelayDispatcher/ElevenLabs.ts"
 import { openAi } from "./RelayDispatcher/OpenAi.ts"
 import { pcmReply } from "./RelayDispatcher/PcmReply.ts"
@@ -94,7 +95,7 @@ export class RelayDispatcher extends Context.Service<RelayDispatcher, {
         const dispatch = Effect.fnUntraced(function*(request: DispatchRequest, attempt: Attempt) {
           const speaker = request.voice.relaySpeaker
           if (speaker === null) return yield* unavailable("the voice has no speaker at the relay")
-          yield* Effect.acquireRelease(Effect.sync(() => active++), () => Effect.sync(() => active--))
+          yield* held(Effect.sync(() => active++), () => Effect.sync(() => active--))
           const asked = kind.speech(request, speaker)
           attempt.note("The relay is asked.")
           const { audio, sampleRate } = yield* within(attempt.firstAudioMsMax, speech(request, asked.request)).pipe(

@@ -10,6 +10,7 @@ import { Context, Effect, Exit, Layer, Schedule, Scope } from "effect"
 import type { Duration } from "effect"
 import { VoiceNotReady } from "../domain/Failure.ts"
 import type { VoiceId } from "../domain/Ids.ts"
+import { held } from "./Held.ts"
 import { onSignal, Signals } from "./Signals.ts"
 import { VoiceRepo } from "./VoiceRepo.ts"
 
@@ -80,7 +81,7 @@ export class RunningVoices extends Context.Service<RunningVoices, {
       return RunningVoices.of({
         enter: (voiceId) =>
           Effect.flatMap(Effect.scope, (parent) =>
-            Effect.acquireRelease(
+            held(
               Effect.map(Scope.fork(parent), (scope) => {
                 const call: RunningCall = { voiceId, scope, stopped: undefined, onStop: [] }
                 calls.add(call)

@@ -13,6 +13,7 @@ import { BackendUnavailable } from "../domain/Failure.ts"
 import type { SynthesizeRequest } from "../proto/scaiinfer/v1/audio.ts"
 import type { Attempt, Dispatched, DispatchRefusal, DispatchRequest } from "./Dispatch.ts"
 import * as EventReader from "./EventReader.ts"
+import { held } from "./Held.ts"
 import { NodeRegistry } from "./NodeRegistry.ts"
 import type { AudioNode } from "./NodeRegistry/AudioNode.ts"
 import { ReferenceCache } from "./ReferenceCache.ts"
@@ -49,7 +50,7 @@ export class ScaiInferDispatcher extends Context.Service<ScaiInferDispatcher, {
         let active = 0
 
         const open = (node: AudioNode, request: SynthesizeRequest) =>
-          Effect.acquireRelease(
+          held(
             Effect.sync(() => {
               active++
               node.running++

@@ -24,6 +24,7 @@ import type { Voice } from "../domain/Voice.ts"
 import { Accounting } from "./Accounting.ts"
 import type { HoldFacts, SessionHold } from "./Accounting.ts"
 import type { DispatchRefusal } from "./Dispatch.ts"
+import { held } from "./Held.ts"
 import { makeId } from "./Ids.ts"
 import { Licences } from "./Licences.ts"
 import { PolicyResolver } from "./PolicyResolver.ts"
@@ -181,7 +182,7 @@ export class Synthesis extends Context.Service<Synthesis, {
           return { policy, call, voice }
         })
 
-        const held = Effect.fnUntraced(function*(request: SynthesisRequest, voice: Voice, characters: number) {
+        const holding = Effect.fnUntraced(function*(request: SynthesisRequest, voice: Voice, characters: number) {
           yield* limits.check(request.caller)
           const synthesisId = yield* makeId("syn")
           const { facts } = yield* accounting.hold({ ...request, synthesisId, characters })
@@ -204,7 +205,7 @@ export class Synthesis extends Context.Service<Synthesis, {
         const speak = Effect.fnUntraced(function*(request: SynthesisRequest) {
           const { call, policy, voice } = yield* entered(request)
           const characters = codePoints(request.text)
-          const { facts, synthesisId } = request.partOf ?? (yield* held(request, voice, characters))
+          const { facts, synthesisId } = request.partOf ?? (yield* holding(request, voice, characters))
           call.onStop.push((failure) => facts.outcome === undefined && fail(facts, failure))
           const speech = yield* begin({ ...request, synthesisId, policy, voice, characters }, call, call.scope, facts)
           return { ...speech, onStop: (react: () => void) => call.onStop.push(react) }
@@ -234,12 +235,12 @@ export class Synthesis extends Context.Service<Synthesis, {
               permitted(caller, request.voiceId)
             ])
             const facts = yield* hold.text(characters)
-            yield* Effect.acquireRelease(
+            yield* held(
               Effect.sync(() => spoken.add(facts)),
               () => Effect.sync(() => spoken.delete(facts))
             )
             yield* licences.hold(voice, characters, facts).pipe(step("synthesis.licence"))
-            const scope = yield* Effect.acquireRelease(Scope.fork(call.scope), (scope) => Scope.close(scope, Exit.void))
+            const scope = yield* held(Scope.fork(call.scope), (scope) => Scope.close(scope, Exit.void))
             const speech = yield* begin(
               { ...request, synthesisId, text, policy, voice, characters },
               call,

@@ -229,7 +229,8 @@ const make = Effect.fnUntraced(function*(options: StreamOptions, drainMs: number
           )
         )
       },
-      gone: () => {
+      gone: ({ outbox }) => {
+        outbox.forget()
         if (entries.delete(sessionId)) putAway(counted)
       },
       interrupted: () => putAway(Metric.update(interruptsTotal, 1))
@@ -248,8 +249,9 @@ const make = Effect.fnUntraced(function*(options: StreamOptions, drainMs: number
         entry.caller.tenantId === caller.tenantId && entry.caller.userId === caller.userId
       if (!isTheirs) return yield* new SessionNotFound()
       const { session } = entry
-      if (!session.rewind(lastSeq, yield* Clock.currentTimeMillis)) return yield* new SessionNotFound()
-      return session
+      // At once: whoever had it until now takes nothing of what goes to the new one.
+      const transport = session.takeUp(lastSeq, yield* Clock.currentTimeMillis)
+      return transport === undefined ? yield* new SessionNotFound() : { session, transport }
     }
   )
 
@@ -260,12 +262,12 @@ const make = Effect.fnUntraced(function*(options: StreamOptions, drainMs: number
     { resumable } = { resumable: true }
   ) {
     if (draining) return yield* new ShuttingDown()
-    const attached = Effect.gen(function*() {
-      const session = open.resume === undefined
-        ? yield* begin(caller, requestId, open, resumable)
-        : yield* resumed(caller, open.resume)
-      return { session, transport: session.attach(yield* Clock.currentTimeMillis) }
-    })
+    const attached = open.resume === undefined
+      ? Effect.flatMap(
+        begin(caller, requestId, open, resumable),
+        (session) => Effect.map(Clock.currentTimeMillis, (now) => ({ session, transport: session.attach(now) }))
+      )
+      : resumed(caller, open.resume)
     const { session, transport } = yield* Effect.acquireRelease(
       attached,
       ({ session, transport }) => Effect.map(Clock.currentTimeMillis, (now) => session.detach(transport, now)),

@@ -7,6 +7,7 @@
  */
 import { Context, Effect, Layer, type Scope, Semaphore } from "effect"
 import { Worker } from "node:worker_threads"
+import { held } from "../Held.ts"
 import type { FromThread, ToThread } from "./EncoderThread.ts"
 import type { EncodingOptions } from "./Encoding.ts"
 
@@ -56,7 +57,7 @@ const make = Effect.fnUntraced(function*(workers: number, spawn: () => Worker) {
   return EncoderThreads.of({
     open: (options) =>
       Effect.map(
-        Effect.acquireRelease(
+        held(
           Effect.sync(() => {
             const seat = seats.reduce((least, other) => (other.load < least.load ? other : least))
             return { seat, id: seat.open(options) }

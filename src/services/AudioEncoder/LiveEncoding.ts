@@ -39,8 +39,7 @@ export const openLive = (
   const inline = inlineEncoding(options)
   if (inline !== undefined) {
     return Effect.succeed({
-      // Speech lies in buffers that are used again; a session keeps what it sent.
-      push: (pcm) => Effect.sync(() => inline.encode([codec === "pcm" ? pcm.slice() : pcm])),
+      push: (pcm) => Effect.sync(() => inline.encode([pcm])),
       settle: Effect.succeed(nothing)
     })
   }

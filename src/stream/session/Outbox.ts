@@ -1,20 +1,16 @@
 /**
- * What a session has for its transport, in order: not sent yet, and the last of what was sent, kept to be sent again when
- * a transport is lost.
- *
- * Items are numbered from 1 as they are taken. Kept are the last 30 s of audio, in 1 MiB at most.
+ * What a session has for its transport, in order: not sent yet, and what was sent last ({@link Kept}). Items are numbered
+ * from 1 as they are taken.
  */
+import { millisOfFrame } from "../../domain/stream/StreamOutput.ts"
+import type { StreamOutput } from "../../domain/stream/StreamOutput.ts"
 import type { OutputItem } from "../StreamService.ts"
+import { frameBytes, Kept } from "./Kept.ts"
 
 export type SentFrame = (OutputItem & { readonly _tag: "frame" })["frame"]
 
-/** ms. */
-const keptMillisMax = 30_000
-const keptBytesMax = 1 << 20
 /** Of one `take`: what a barge-in cannot call back. Bytes. */
 const takenBytesMax = 32 * 1024
-/** What a frame counts as. Bytes. */
-const frameBytes = 256
 
 interface Entry {
   readonly item: OutputItem
@@ -28,19 +24,17 @@ const bytesOf = ({ item }: Entry) => (item._tag === "audio" ? item.bytes.length 
 
 export class Outbox {
   #waiting: Array<Entry> = []
-  #kept: Array<Entry> = []
-  /** Number of the first kept item. */
-  #keptFrom = 1
-  #keptMs = 0
-  #keptBytes = 0
   #pushedMs = 0
   #takenMs = 0
   #paused = false
-  readonly #keeps: boolean
+  /** Undefined where nothing is ever sent again. */
+  #kept: Kept | undefined
+  readonly #msOf: (bytes: number) => number
   #wake: (() => void) | undefined
 
-  constructor(keeps: boolean) {
-    this.#keeps = keeps
+  constructor({ keeps, output }: { readonly keeps: boolean; readonly output: StreamOutput }) {
+    this.#msOf = (bytes) => millisOfFrame(output, bytes)
+    this.#kept = keeps ? new Kept(this.#msOf) : undefined
   }
 
   /** Stream time behind everything that was pushed, in ms. */
@@ -78,10 +72,10 @@ export class Outbox {
     this.#notify()
   }
 
-  /** Pieces that belong together are seen together by whoever waits. `msOf`: of audio in a piece. */
-  pushAudio(pieces: ReadonlyArray<Uint8Array>, msOf: (bytes: number) => number): void {
+  /** Pieces that belong together are seen together by whoever waits. */
+  pushAudio(pieces: ReadonlyArray<Uint8Array>): void {
     for (const bytes of pieces) {
-      const ms = msOf(bytes.length)
+      const ms = this.#msOf(bytes.length)
       this.#pushedMs += ms
       this.#waiting.push({ item: { _tag: "audio", bytes }, ms, endMs: this.#pushedMs })
     }
@@ -97,10 +91,16 @@ export class Outbox {
       if (this.#paused && entry.item._tag === "audio") break
       bytes += bytesOf(entry)
     }
-    const taken = waiting.splice(0, count)
-    if (count > 0) this.#takenMs = taken.at(-1)!.endMs
-    this.#keep(taken)
-    return taken.map(({ item }) => item)
+    if (count === 0) return nothing
+    this.#takenMs = waiting[count - 1]!.endMs
+    const taken: Array<OutputItem> = []
+    for (let i = 0; i < count; i++) {
+      const { item } = waiting[i]!
+      taken.push(item)
+      this.#kept?.push(item)
+    }
+    waiting.splice(0, count)
+    return taken
   }
 
   /**
@@ -118,14 +118,22 @@ export class Outbox {
 
   /** The next take gives what came after item number `seq`. False when that is not kept any more, or was never sent. */
   rewind(seq: number): boolean {
-    const index = seq + 1 - this.#keptFrom
-    if (index < 0 || index > this.#kept.length) return false
-    const again = this.#kept.splice(index)
-    for (const entry of again) this.#forget(entry)
-    this.#waiting = [...again, ...this.#waiting]
-    const first = this.#waiting[0]
-    this.#takenMs = first === undefined ? this.#pushedMs : first.endMs - first.ms
+    const again = this.#kept?.takeBack(seq)
+    if (again === undefined) return false
+    const entries = again.toReversed().map((item): Entry => {
+      const ms = item._tag === "audio" ? this.#msOf(item.bytes.length) : 0
+      const endMs = this.#takenMs
+      this.#takenMs -= ms
+      return { item, ms, endMs }
+    })
+    this.#waiting = [...entries.toReversed(), ...this.#waiting]
     return true
+  }
+
+  /** Nothing will be sent again. */
+  forget(): void {
+    this.#kept?.clear()
+    this.#kept = undefined
   }
 
   /** Calls `wake` once, when there is something to take or the session has ended. */
@@ -146,22 +154,6 @@ export class Outbox {
   #notify(): void {
     if (this.hasNext) this.wake()
   }
-
-  #keep(entries: ReadonlyArray<Entry>): void {
-    if (!this.#keeps) return
-    for (const entry of entries) {
-      this.#kept.push(entry)
-      this.#keptMs += entry.ms
-      this.#keptBytes += bytesOf(entry)
-    }
-    let drop = 0
-    while (this.#keptMs > keptMillisMax || this.#keptBytes > keptBytesMax) this.#forget(this.#kept[drop++]!)
-    if (drop > 0) this.#kept.splice(0, drop)
-    this.#keptFrom += drop
-  }
-
-  #forget(entry: Entry): void {
-    this.#keptMs -= entry.ms
-    this.#keptBytes -= bytesOf(entry)
-  }
 }
+
+const nothing: ReadonlyArray<OutputItem> = []

@@ -13,9 +13,7 @@ import {
   ShuttingDown
 } from "../../domain/Failure.ts"
 import type { Failure } from "../../domain/Failure.ts"
-import { make as makeSegmenter } from "../../domain/Segmenter.ts"
 import type { Segment } from "../../domain/Segmenter.ts"
-import { codePoints } from "../../domain/SpeakRequest.ts"
 import { textBufferMax } from "../../domain/stream/ClientFrame.ts"
 import type { LiveFrame } from "../../domain/stream/ClientFrame.ts"
 import { closeCodeOf } from "../../domain/stream/CloseCode.ts"
@@ -29,6 +27,7 @@ import type { Ending, OutputItem } from "../StreamService.ts"
 import { Epoch } from "./Epoch.ts"
 import { Outbox } from "./Outbox.ts"
 import type { SentFrame } from "./Outbox.ts"
+import { Script } from "./Script.ts"
 import type { Tally } from "./Speaker.ts"
 
 /** Longest time that a session which has reached its length may go on with what is buffered; ms. */
@@ -60,9 +59,6 @@ const answersOnly = (frame: SentFrame, droppedMs: number): SentFrame | undefined
   return { ...frame, audioMs: Math.max(0, Math.round(frame.audioMs - droppedMs)), interrupted: true }
 }
 
-const isHigh = (unit: number) => (unit & 0xfc00) === 0xd800
-const isLow = (unit: number) => (unit & 0xfc00) === 0xdc00
-
 type Interrupted = SentFrame & { readonly type: "interrupted" }
 
 export class Session {
@@ -71,17 +67,10 @@ export class Session {
   readonly tally: Tally
   readonly options: SessionOptions
   readonly #rate = new FrameRate()
-  readonly #segmenter
+  readonly #script: Script
   readonly #openedAt: number
   #epoch = new Epoch()
   #epochs = 0
-  #utterance = 1
-  /** Code points: received, those up to the last flush, those that a backend was given. */
-  #received = 0
-  #flushed = 0
-  #begun = 0
-  /** The last delta ended within a surrogate pair. */
-  #half = false
   /** The last answer to an interrupt, and what had been received then. */
   #answer: { readonly frame: Interrupted; readonly received: number } | undefined
   #paused = false
@@ -97,9 +86,9 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.options = options
-    this.outbox = new Outbox(options.resumable)
+    this.outbox = new Outbox({ keeps: options.resumable, output: options.ready.output })
     this.tally = { backend: options.ready.backendUsed, spoke: false, segments: 0, characters: 0 }
-    this.#segmenter = makeSegmenter(options.speech.language)
+    this.#script = new Script(options.speech.language)
     this.#openedAt =
       this.#lastFrameAt =
       this.#lastTakeAt =
@@ -139,31 +128,21 @@ export class Session {
 
   #text(delta: string, now: number): void {
     if (this.#closing !== undefined) return this.#say(warning("CLOSING"))
-    // A pair whose halves come in two deltas is one code point.
-    const isJoined = this.#half && isLow(delta.charCodeAt(0))
-    const received = this.#received + codePoints(delta) - (isJoined ? 1 : 0)
-    if (received - this.#begun > textBufferMax) {
-      return this.fail(InvalidRequest.field(
-        "delta",
-        `the text that waits to be spoken must be at most ${textBufferMax} code points`
-      ))
-    }
-    this.#received = received
-    if (delta !== "") this.#half = isHigh(delta.charCodeAt(delta.length - 1))
-    this.#enqueue(this.#segmenter.push(delta), now)
+    const segments = this.#script.push(delta)
+    if (segments !== undefined) return this.#enqueue(segments, now)
+    const expected = `the text that waits to be spoken must be at most ${textBufferMax} code points`
+    this.fail(InvalidRequest.field("delta", expected))
   }
 
   #flush(id: string | undefined, now: number): void {
-    this.#enqueue(this.#segmenter.flush(), now)
-    this.#epoch.queue.push({ _tag: "flush", id, hadText: this.#received > this.#flushed })
-    this.#flushed = this.#received
-    this.#utterance++
+    this.#enqueue(this.#script.rest(), now)
+    this.#epoch.queue.push({ _tag: "flush", id, hadText: this.#script.flushed() })
     this.#work()
   }
 
   #enqueue(segments: ReadonlyArray<Segment>, receivedAt: number): void {
     for (const segment of segments) {
-      this.#epoch.queue.push({ _tag: "segment", segment, utterance: this.#utterance, receivedAt })
+      this.#epoch.queue.push({ _tag: "segment", segment, utterance: this.#script.utterance, receivedAt })
     }
     if (segments.length > 0) this.#work()
   }
@@ -183,17 +162,17 @@ export class Session {
   }
 
   #interrupt(playedMs: number | undefined, now: number): void {
+    const { begun, pending, received } = this.#script
     // Said again, or before there was anything to interrupt.
-    if (this.#answer !== undefined && this.#answer.received === this.#received) return this.#say(this.#answer.frame)
+    if (this.#answer?.received === received) return this.#say(this.#answer.frame)
     const { queuedText, spoken } = this.#epoch
-    const rest = queuedText + this.#segmenter.pending
     const atMs = Math.min(playedMs ?? this.playhead.at(now), this.outbox.takenMs)
     const frame: Interrupted = {
       type: "interrupted",
-      epoch: this.#received === 0 ? 0 : ++this.#epochs,
-      ...heardAt(spoken, rest, this.#begun, atMs)
+      epoch: received === 0 ? 0 : ++this.#epochs,
+      ...heardAt(spoken, queuedText + pending, begun, atMs)
     }
-    this.#answer = { frame, received: this.#received }
+    this.#answer = { frame, received }
     this.options.interrupted()
     this.#dropSpeech(now)
     // A session that was closing has nothing left to say.
@@ -218,9 +197,7 @@ export class Session {
         interrupted: true
       })
     )
-    this.#segmenter.reset()
-    this.#flushed = this.#begun = this.#received
-    this.#utterance++
+    this.#script.drop()
     this.#epoch = new Epoch()
     this.#paused = false
     this.outbox.paused = false
@@ -241,7 +218,7 @@ export class Session {
   /** Speaks what is buffered, until `by` at the latest, and ends. */
   #close(failure: Failure | undefined, by: number, now: number): void {
     if (this.#closing !== undefined) return
-    this.#enqueue(this.#segmenter.flush(), now)
+    this.#enqueue(this.#script.rest(), now)
     this.#closing = { failure, by, saidToText: false }
     this.#epoch.queue.push({ _tag: "end" })
     this.#work()
@@ -251,7 +228,7 @@ export class Session {
 
   /** A segment up to this offset was given to a backend. */
   begun(end: number): void {
-    this.#begun = end
+    this.#script.beginUpTo(end)
   }
 
   /** Everything that was to be spoken in this epoch is, and it had an end. */
@@ -341,11 +318,11 @@ export class Session {
     return this.#transport
   }
 
-  /** Goes on behind item number `seq`; false when that cannot be done without a gap. */
-  rewind(seq: number, now: number): boolean {
-    if (!this.outbox.rewind(seq)) return false
+  /** The same, to go on behind item number `seq`; undefined, and nothing has changed, when that cannot be done without a gap. */
+  takeUp(seq: number, now: number): number | undefined {
+    if (!this.outbox.rewind(seq)) return undefined
     this.playhead.rewind(this.outbox.takenMs, now)
-    return true
+    return this.attach(now)
   }
 
   onCut(react: (ending: Ending) => void): void {

@@ -5,7 +5,6 @@
  */
 import { Effect, Exit, Scope } from "effect"
 import { bytesPerSample } from "../../domain/AudioFormat.ts"
-import { millisOfFrame } from "../../domain/stream/StreamOutput.ts"
 import type { StreamOutput } from "../../domain/stream/StreamOutput.ts"
 import type { AudioEncoder, LiveEncoding } from "../../services/AudioEncoder.ts"
 import type { Outbox } from "./Outbox.ts"
@@ -50,9 +49,8 @@ interface Source {
 export const makeTrack = ({ encoder, isLive, outbox, output, room }: TrackOptions): Track => {
   let source: Source | undefined
   let partBytes = firstPartBytes
-  const msOf = (bytes: number) => millisOfFrame(output, bytes)
   const put = (pieces: ReadonlyArray<Uint8Array>) => {
-    if (pieces.length > 0 && isLive()) outbox.pushAudio(pieces, msOf)
+    if (pieces.length > 0 && isLive()) outbox.pushAudio(pieces)
   }
   const atMs = () =>
     source === undefined ? outbox.pushedMs : source.startMs + (source.samples / source.sampleRate) * 1000

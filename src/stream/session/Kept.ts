@@ -57,7 +57,7 @@ export class Kept {
     if (index < 0 || index > this.#count) return undefined
     const items: Array<OutputItem> = []
     while (this.#count > index) items.push(this.#pop())
-    return items.reverse()
+    return items.toReversed()
   }
 
   /** Forgets everything. */

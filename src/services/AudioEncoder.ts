@@ -56,7 +56,7 @@ const make = Effect.gen(function*() {
         yield* Scope.addFinalizer(scope, Effect.sync(() => active--))
         const inline = inlineEncoding(options)
         if (inline !== undefined) return pullInline(pull, inline)
-        return pullRemote(pull, yield* Scope.provide(threads.open(options), scope))
+        return pullRemote(pull, yield* Scope.provide(threads.open(options), scope), options.patient === true)
       }))
 
   const live = (options: LiveOptions) =>

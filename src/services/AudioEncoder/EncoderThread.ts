@@ -1,7 +1,7 @@
 /**
  * The program of one encoder thread: keeps any number of encodings, each fed and answered in turn, but for the first piece of
  * a speech, for which somebody waits in silence: it goes before all pieces that follow others. Nobody waits for a patient
- * one.
+ * one. A long piece is encoded in slices, between which the others have their turn.
  *
  * Every `push`, `settle` and `end` gets exactly one answer, unless the encoding is cancelled first. A failing encoding is freed,
  * answered with its error, and hurts no other.
@@ -27,8 +27,19 @@ export type FromThread =
 /** An encoding that could not be opened says so when it is first asked for something. */
 const encodings = new Map<number, Encoding | { readonly error: unknown }>()
 
+/** PCM encoded at once: half a second at 16 kHz, some milliseconds of the thread's time. Bytes. */
+const sliceBytesMax = 16 * 1024
+
+/** What is left of a piece, and what has come of the rest. */
+interface Push {
+  readonly kind: "push"
+  readonly encoding: number
+  pcm: Uint8Array<ArrayBuffer>
+  readonly made: Array<Uint8Array<ArrayBuffer>>
+}
+
 /** Something that takes time. Of one encoding there is one at most. */
-type Task = ToThread & { readonly kind: "push" | "settle" | "end" }
+type Task = Push | { readonly kind: "settle" | "end"; readonly encoding: number }
 
 /** Encodings that have been given a piece since they were opened or settled. */
 const begun = new Set<number>()
@@ -48,22 +59,33 @@ const serve = (port: NonNullable<typeof parentPort>): void => {
     if (encoding !== undefined && "free" in encoding) encoding.free()
   }
 
-  const attempt = (id: number, make: (encoding: Encoding) => Uint8Array<ArrayBuffer>) => {
+  /** Answers with what is made, if it is whole. */
+  const attempt = (id: number, make: (encoding: Encoding) => Uint8Array<ArrayBuffer> | undefined) => {
     try {
       const encoding = encodings.get(id)
       if (encoding === undefined) return
       if ("error" in encoding) throw encoding.error
-      answer({ kind: "made", encoding: id, bytes: make(encoding) })
+      const bytes = make(encoding)
+      if (bytes !== undefined) answer({ kind: "made", encoding: id, bytes })
     } catch (error) {
       forget(id)
       answer({ kind: "failed", encoding: id, error })
     }
   }
 
+  const pushSlice = (task: Push) => (encoding: Encoding) => {
+    const slice = task.pcm.subarray(0, sliceBytesMax)
+    task.pcm = task.pcm.subarray(slice.length)
+    task.made.push(encoding.push(slice))
+    if (task.pcm.length === 0) return joined(task.made)
+    others.push(task)
+    return undefined
+  }
+
   const carryOut = (task: Task) => {
     switch (task.kind) {
       case "push":
-        return attempt(task.encoding, (encoding) => encoding.push(task.pcm))
+        return attempt(task.encoding, pushSlice(task))
       case "settle":
         begun.delete(task.encoding)
         return attempt(task.encoding, (encoding) => encoding.settle())
@@ -104,11 +126,25 @@ const serve = (port: NonNullable<typeof parentPort>): void => {
         return forget(message.encoding)
       case "count":
         return answer({ kind: "counted", question: message.question, encodings: encodings.size })
+      case "push":
+        return enqueue({ ...message, made: [] })
       default:
         return enqueue(message)
     }
   })
   answer({ kind: "ready" })
+}
+
+const joined = (pieces: ReadonlyArray<Uint8Array<ArrayBuffer>>): Uint8Array<ArrayBuffer> => {
+  const [first] = pieces
+  if (pieces.length === 1) return first!
+  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
+  let filled = 0
+  for (const piece of pieces) {
+    whole.set(piece, filled)
+    filled += piece.length
+  }
+  return whole
 }
 
 if (parentPort !== null) serve(parentPort)

@@ -2,7 +2,8 @@
  * The threads that encode: kept warm, shared by all encodings, each encoding on the thread that has the fewest.
  *
  * Promises: an encoding has at most one batch of PCM in its thread, so a slow reader holds the speech back and no queue
- * grows; patient encodings together keep at most half of the threads busy, of one thread every other turn, however many they are; closing the scope frees the encoder at once; a thread that dies fails only its own encodings, as a defect, and
+ * grows; patient encodings together keep at most half of the threads busy, of one thread every other turn, however many
+ * they are; closing the scope frees the encoder at once; a thread that dies fails only its own encodings, as a defect, and
  * another takes its place.
  */
 import { Context, Effect, Layer, type Scope, Semaphore } from "effect"

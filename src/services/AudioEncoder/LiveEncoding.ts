@@ -22,7 +22,8 @@ export interface LiveOptions {
 export interface LiveEncoding {
   /**
    * s16le PCM, some thousand samples at most → what is settled by now: whole Opus packets, or whole samples in one piece;
-   * perhaps nothing. What comes out is not touched again. One call at a time; one that was interrupted is the last.
+   * perhaps nothing. PCM may come out as it went in, so what goes in is not touched again, nor what comes out. One call at a
+   * time; one that was interrupted is the last.
    */
   readonly push: (pcm: Uint8Array) => Effect.Effect<ReadonlyArray<Uint8Array>>
   /** Everything up to the last sample that was pushed. Opus fills its packet with silence. */

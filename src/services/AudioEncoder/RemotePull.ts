@@ -9,11 +9,18 @@ import type { RemoteEncoding } from "./EncoderThreads.ts"
  * in one thread take turns. Speech that came in smaller pieces while the thread was busy goes over together.
  */
 const batchBytesMax = 16 * 1024
+/**
+ * Where nobody waits for what comes back: each way between threads is one in which the thread may have nothing to do. The
+ * thread does it in slices.
+ */
+const patientBytesMax = 128 * 1024
 
 export const pullRemote = <E, R>(
   speech: Pull.Pull<NonEmptyReadonlyArray<PcmChunk>, E, void, R>,
-  encoding: RemoteEncoding
+  encoding: RemoteEncoding,
+  isPatient: boolean
 ): Pull.Pull<NonEmptyReadonlyArray<Uint8Array>, E, void, R> => {
+  const bytesMax = isPatient ? patientBytesMax : batchBytesMax
   let waiting: ReadonlyArray<PcmChunk> = []
   let index = 0
   let offset = 0
@@ -22,9 +29,9 @@ export const pullRemote = <E, R>(
   /** Copies what waits into a buffer to give away; it is read whole before more is pulled. */
   const nextBatch = (): Uint8Array<ArrayBuffer> | undefined => {
     let bytes = -offset
-    for (let i = index; i < waiting.length && bytes < batchBytesMax; i++) bytes += waiting[i]!.pcm.length
+    for (let i = index; i < waiting.length && bytes < bytesMax; i++) bytes += waiting[i]!.pcm.length
     if (bytes <= 0) return undefined
-    const batch = new Uint8Array(Math.min(bytes, batchBytesMax))
+    const batch = new Uint8Array(Math.min(bytes, bytesMax))
     for (let filled = 0; filled < batch.length;) {
       const { pcm } = waiting[index]!
       const part = pcm.subarray(offset, offset + batch.length - filled)

@@ -109,6 +109,20 @@ describe("EncoderThreads", () => {
     }).pipe(Effect.scoped, Effect.provide(layer))
   })
 
+  it.effect("lets others have their turn within a long batch", () => {
+    const { layer } = pool(1)
+    return Effect.gen(function*() {
+      const threads = yield* EncoderThreads
+      const heard = yield* threads.open(mp3)
+      yield* heard.push(speech(0.1))
+      const patient = yield* threads.open({ ...mp3, patient: true })
+      const whole = yield* Effect.forkScoped(patient.push(speech(60)))
+      for (let i = 0; i < 10; i++) yield* heard.push(speech(0.1))
+      assert.equal(whole.pollUnsafe(), undefined)
+      assert.ok((yield* Fiber.join(whole)).length > 0)
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  })
+
   it.effect("stops its threads with its scope", () => {
     const { layer, started } = pool(2)
     return Effect.gen(function*() {

@@ -80,11 +80,8 @@ describe("AudioEncoder.live", () => {
         assert.ok(codes.some((code) => code !== mulawCode(0)))
         const encoding = yield* (yield* AudioEncoder).live({ codec: "pcm", sourceRate: 24000, targetRate: 24000 })
         const pcm = bytesOf(tone(24000, 10))
-        const [kept] = yield* encoding.push(pcm)
-        assert.deepEqual(kept, pcm)
-        const before = kept!.slice()
-        pcm.fill(0)
-        assert.deepEqual(kept, before)
+        // Not even copied.
+        assert.deepEqual((yield* encoding.push(pcm)).map(({ buffer }) => buffer), [pcm.buffer])
       }).pipe(Effect.scoped))
   })
 })

@@ -25,7 +25,8 @@ export const spoken = (text: string): Buffer => {
 export const left = { calls: 0, sessions: 0 }
 
 export interface Script {
-  readonly backend?: Backend
+  /** One for each piece, where it is another that goes on. */
+  readonly backend?: Backend | readonly [Backend, ...Array<Backend>]
   readonly pieces?: ReadonlyArray<Uint8Array>
   /** Until the first sound. */
   readonly before?: Effect.Effect<void, DispatchRefusal>
@@ -57,13 +58,15 @@ export const layer = (script: (text: string) => Script, rate = sampleRate) =>
                   script(
                     text
                   )
+                const backends = typeof backend === "string" ? pieces.map(() => backend) : backend
+                let now = backends[0]!
                 yield* before
                 return {
-                  backend: () => backend,
+                  backend: () => now,
                   plan: {
                     synthesisId: SynthesisId.make("syn_test"),
                     voice: voice(),
-                    backend,
+                    backend: now,
                     nodeId: null,
                     engine: "test",
                     model: "test",
@@ -72,8 +75,13 @@ export const layer = (script: (text: string) => Script, rate = sampleRate) =>
                     ignoredParams: [],
                     reasons: []
                   },
-                  audio: Stream.fromIterable(pieces, { chunkSize: 1 }).pipe(
-                    Stream.mapEffect((piece) => Effect.as(beforePiece, { pcm: new Uint8Array(piece), words: [] }))
+                  audio: Stream.fromIterable(pieces.entries(), { chunkSize: 1 }).pipe(
+                    Stream.mapEffect(([index, piece]) =>
+                      Effect.map(beforePiece, () => {
+                        now = backends[index]!
+                        return { pcm: new Uint8Array(piece), words: [] }
+                      })
+                    )
                   )
                 }
               })

@@ -24,6 +24,9 @@ const engine = ScriptedSynthesis.layer((text) => {
   if (text.startsWith("Foreign")) return { before: Effect.fail(InvalidRequest.field("text", "is not English")) }
   if (text.startsWith("Crash")) return { before: Effect.die("asked for") }
   if (text.startsWith("Never")) return { before: Effect.never }
+  if (text.startsWith("Taken")) {
+    return { backend: ["A", "B"], pieces: [spoken("Taken"), spoken(text.slice("Taken".length))] }
+  }
   return text.startsWith("Other") ? { backend: "B" } : {}
 })
 
@@ -313,6 +316,23 @@ describe("goes on", () => {
         { type: "switched", from: "A", to: "B", atMs: 22 },
         { type: "switched", from: "B", to: "A", atMs: 53 }
       ])
+    })
+  )
+  rule(
+    "on another backend within a sentence, and says from which sample on",
+    Effect.gen(function*() {
+      const client = yield* opened()
+      yield* client.send({ type: "text", delta: "First one. Taken over. Last one. " }, { type: "close" })
+      yield* turn
+      yield* TestClock.adjust("1 second")
+      assert.deepEqual(client.of("switched"), [
+        { type: "switched", from: "A", to: "B", atMs: "First one. Taken".length }
+      ])
+      // In its place among the audio, and nothing of that is lost.
+      const at = client.items.findIndex((item) => item._tag === "frame" && item.frame.type === "switched")
+      const before = client.items.slice(0, at).flatMap((item) => item._tag === "audio" ? [item.bytes] : [])
+      assert.deepEqual(Buffer.concat(before), spoken("First one. Taken"))
+      assert.deepEqual(client.audio(), spoken("First one. Taken over. Last one. "))
     })
   )
   rule(

@@ -42,8 +42,14 @@ try {
   }
   const voices = { ending: voice, lasting: voice }
 
+  const metricsNow = async () => (await fetch(new URL("/metrics", url))).text()
+  /** Sessions that ended by a failure, by its code: a client that had dropped hears only that there is none. */
+  const failures = async () => {
+    const ends = (await metricsNow()).matchAll(/^scaispeak_stream_ended_total\{[^}]*how="([A-Z_]+)"[^}]*\} (\S+)$/gmu)
+    return Array.from(ends, ([, code, count]) => `${count} ${code}`).join(", ")
+  }
   const left = async () => {
-    const metrics = await (await fetch(new URL("/metrics", url))).text()
+    const metrics = await metricsNow()
     const gauge = (name: string) => Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "mu").exec(metrics)?.[1] ?? 0)
     const fates = Object.values(JSON.parse(await node.ask("fates")) as Record<string, Fate>)
     return {
@@ -59,7 +65,9 @@ try {
   let lasting = Infinity
   const begin = performance.now()
   while (performance.now() - begin < minutes * 60_000 - activeMillis / 2) {
-    const counts = await live(way, voices, sessionsAtOnce, activeMillis)
+    const counts = await live(way, voices, sessionsAtOnce, activeMillis).catch(async (cause: unknown) => {
+      throw new Error(`sessions that failed: ${await failures() || "none"}`, { cause })
+    })
     const until = performance.now() + restMillisMax
     let now = await left()
     const isAtRest = () => now.sessions + now.holds + now.calls === 0 && files() <= lasting

@@ -3,16 +3,18 @@
  * settled then, whatever ended it. Settling writes one usage row behind the request; nothing waits for it.
  *
  * A session holds one place among its tenant's sessions, however many texts it speaks, and is settled with one row for
- * each backend that spoke in it.
+ * each backend that spoke in it. While it lives the rows say what it has come to, a minute ago at most, so that a process
+ * that dies takes no hour's use with it.
  */
 import { Clock, Context, Effect, Layer, Metric } from "effect"
 import type { Scope } from "effect"
-import { Backend } from "../domain/BackendPolicy.ts"
+import type { Backend } from "../domain/BackendPolicy.ts"
 import { ConcurrencyLimited } from "../domain/Failure.ts"
 import type { Code } from "../domain/Failure.ts"
 import type { RequestId, SynthesisId, TenantId, VoiceId } from "../domain/Ids.ts"
 import type { AuthUser } from "../domain/Permission.ts"
-import { SessionAccount } from "./Accounting/SessionAccount.ts"
+import * as SessionAccounts from "./Accounting/SessionAccounts.ts"
+import * as Usage from "./Accounting/Usage.ts"
 import { held } from "./Held.ts"
 import { Ledger } from "./Ledger.ts"
 import { step } from "./Trace.ts"
@@ -49,23 +51,6 @@ export interface Hold {
   readonly facts: HoldFacts
 }
 
-const charactersTotal = Metric.counter("scaispeak_characters_total", {
-  description: "Characters dispatched, by backend and outcome",
-  incremental: true
-})
-/** One series a backend and outcome, made once and not at every call. */
-const charactersBy = Object.fromEntries(
-  Backend.literals.flatMap((backend) =>
-    (["completed", "aborted", "failed"] as const).map((outcome) => [
-      `${backend} ${outcome}`,
-      Metric.withAttributes(charactersTotal, { backend, outcome })
-    ])
-  )
-)
-const firstAudioSeconds = Metric.histogram("scaispeak_first_audio_seconds", {
-  description: "From the accepted call to its first audio",
-  boundaries: Metric.exponentialBoundaries({ start: 0.005, factor: 2, count: 12 })
-})
 const openHoldsGauge = Metric.gauge("scaispeak_open_holds", { description: "Syntheses that hold their place now" })
 
 /** What a session is held under; its texts come while it lives. */
@@ -92,83 +77,35 @@ export class Accounting extends Context.Service<Accounting, {
       Accounting,
       Effect.gen(function*() {
         const ledger = yield* Ledger
+        const accounts = yield* SessionAccounts.make(ledger)
         const calls = { limit: options.tenantConcurrency, byTenant: new Map<string, number>() }
         const sessions = { limit: options.tenantSessions, byTenant: new Map<string, number>() }
         let open = 0
 
         const take = ({ byTenant, limit }: typeof calls, tenantId: TenantId) =>
           Effect.suspend(() => {
-            const held = byTenant.get(tenantId) ?? 0
-            if (limit > 0 && held >= limit) return Effect.fail(new ConcurrencyLimited({ limit }))
-            byTenant.set(tenantId, held + 1)
+            const taken = byTenant.get(tenantId) ?? 0
+            if (limit > 0 && taken >= limit) return Effect.fail(new ConcurrencyLimited({ limit }))
+            byTenant.set(tenantId, taken + 1)
             return Metric.update(openHoldsGauge, ++open)
           })
         const release = ({ byTenant }: typeof calls, tenantId: TenantId) =>
           Effect.suspend(() => {
-            const held = byTenant.get(tenantId)! - 1
-            if (held === 0) byTenant.delete(tenantId)
-            else byTenant.set(tenantId, held)
+            const taken = byTenant.get(tenantId)! - 1
+            if (taken === 0) byTenant.delete(tenantId)
+            else byTenant.set(tenantId, taken)
             return Metric.update(openHoldsGauge, --open)
           })
+        const place = (kind: typeof calls, tenantId: TenantId) =>
+          Effect.asVoid(held(take(kind, tenantId), () => release(kind, tenantId)))
 
         const settle = (request: HoldRequest, createdAt: number, facts: HoldFacts) =>
-          Effect.gen(function*() {
-            // Refused before any backend was asked: nothing was used.
-            if (facts.backend === undefined) return
-            const { tenantId } = request.caller
-            const outcome = facts.outcome ?? "aborted"
-            yield* Metric.update(charactersBy[`${facts.backend} ${outcome}`]!, request.characters)
-            if (facts.firstAudioMs !== undefined) {
-              yield* Metric.update(firstAudioSeconds, facts.firstAudioMs / 1000)
-            }
-            yield* ledger.usage({
-              synthesisId: request.synthesisId,
-              requestId: request.requestId,
-              tenantId,
-              userId: request.caller.userId,
-              keyId: request.caller.credential.kind === "apiKey" ? request.caller.credential.keyId : null,
-              voiceId: request.voiceId,
-              backend: facts.backend,
-              nodeId: facts.nodeId ?? null,
-              engine: facts.engine ?? "",
-              model: facts.model ?? "",
-              characters: request.characters,
-              audioMs: facts.audioMs ?? 0,
-              firstAudioMs: facts.firstAudioMs ?? null,
-              totalMs: (yield* Clock.currentTimeMillis) - createdAt,
-              outcome,
-              errorCode: facts.errorCode ?? null,
-              routing: { reasons: facts.reasons ?? [], ignoredParams: facts.ignoredParams ?? [] },
-              tags: request.tags,
-              createdAt
-            })
-          })
-
-        const holdSession = Effect.fnUntraced(function*(request: SessionHoldRequest) {
-          const createdAt = yield* Clock.currentTimeMillis
-          const account = new SessionAccount()
-          const ended: SessionHold["ended"] = {}
-          yield* held(
-            take(sessions, request.caller.tenantId),
-            () =>
-              Effect.andThen(
-                release(sessions, request.caller.tenantId),
-                Effect.forEach(account.rows(request.synthesisId), ({ characters, facts, synthesisId }) =>
-                  Effect.flatMap(synthesisId, (synthesisId) =>
-                    settle({ ...request, synthesisId, characters }, createdAt, { ...facts, ...ended })), {
-                  discard: true
-                })
-              )
-          )
-          return {
-            ended,
-            text: (characters: number) =>
-              held(
-                Effect.sync((): HoldFacts => ({})),
-                (facts) => Effect.sync(() => account.add(characters, facts))
-              )
-          }
-        }, step("Accounting.holdSession"))
+          Usage.wasAsked(facts)
+            ? Effect.andThen(
+              Usage.count(request.characters, facts),
+              Effect.flatMap(Usage.recordOf(request, createdAt, facts), ledger.usage)
+            )
+            : Effect.void
 
         return Accounting.of({
           hold: (request) =>
@@ -180,8 +117,11 @@ export class Accounting extends Context.Service<Accounting, {
                 ),
                 (facts) => ({ facts })
               )).pipe(step("Accounting.hold")),
-          holdSession,
-          place: (tenantId) => held(take(calls, tenantId), () => release(calls, tenantId)),
+          holdSession: (request) =>
+            Effect.andThen(place(sessions, request.caller.tenantId), accounts.open(request)).pipe(
+              step("Accounting.holdSession")
+            ),
+          place: (tenantId) => place(calls, tenantId),
           openHolds: () => open
         })
       })

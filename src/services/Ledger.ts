@@ -27,6 +27,8 @@ const backoff = Schedule.min([Schedule.exponential("100 millis"), Schedule.space
 export class Ledger extends Context.Service<Ledger, {
   /** One row a synthesis: a second one with the same id is ignored. */
   readonly usage: (record: UsageRecord) => Effect.Effect<void>
+  /** What a synthesis has come to so far, or in the end: one row, of which the last word stands. */
+  readonly restate: (record: UsageRecord) => Effect.Effect<void>
   readonly audit: (entry: AuditEntry) => Effect.Effect<void>
   /** Rows that are not written yet. */
   readonly depth: Effect.Effect<number>
@@ -92,7 +94,8 @@ export class Ledger extends Context.Service<Ledger, {
         )
 
       return Ledger.of({
-        usage: (record) => put(usageEntry(record)),
+        usage: (record) => put(usageEntry(record, "stays")),
+        restate: (record) => put(usageEntry(record, "gives way")),
         audit: (entry) =>
           Effect.flatMap(
             makeId("aud"),

@@ -46,5 +46,5 @@ export const settle = Effect.fnUntraced(function*(
     routing: { reasons: row.routing?.reasons ?? [], ignoredParams: row.routing?.ignoredParams ?? [] },
     tags: row.tags ?? [],
     createdAt: row.created_at
-  })])
+  }, "stays")])
 })

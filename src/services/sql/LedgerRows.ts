@@ -1,9 +1,9 @@
-/** What the ledger writes, and the statements that write many of them at once, each row at most once. */
+/** What the ledger writes, and the statements that write many of them at once, each row once. */
 import { Array, Effect } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
 import type { Backend } from "../../domain/BackendPolicy.ts"
 import type { ApiKeyId, AuditId, RequestId, SynthesisId, TenantId, UserId, VoiceId } from "../../domain/Ids.ts"
-import { keepExisting } from "./Dialect.ts"
+import { keepExisting, overwrite } from "./Dialect.ts"
 
 /** One synthesis that a backend was asked for. Times in ms. */
 export interface UsageRecord {
@@ -46,13 +46,32 @@ export interface AuditEntry {
 
 type Row = Readonly<Record<string, string | number | null>>
 
+/** What becomes of a row that is there already: it stays, or it is brought up to date. */
+type Existing = "stays" | "gives way"
+
 export interface Entry {
   readonly table: "usage_records" | "audit_log"
+  readonly existing: Existing
   readonly row: Row
 }
 
-export const usageEntry = (record: UsageRecord): Entry => ({
+/** What a synthesis comes to while it goes on. Whose it is does not change: an erased name stays erased. */
+const progress = [
+  "node_id",
+  "engine",
+  "model",
+  "characters",
+  "audio_ms",
+  "first_audio_ms",
+  "total_ms",
+  "outcome",
+  "error_code",
+  "routing"
+]
+
+export const usageEntry = (record: UsageRecord, existing: Existing): Entry => ({
   table: "usage_records",
+  existing,
   row: {
     synthesis_id: record.synthesisId,
     request_id: record.requestId,
@@ -78,6 +97,7 @@ export const usageEntry = (record: UsageRecord): Entry => ({
 
 export const auditEntry = (auditId: AuditId, entry: AuditEntry, now: number): Entry => ({
   table: "audit_log",
+  existing: "stays",
   row: {
     audit_id: auditId,
     tenant_id: entry.tenantId,
@@ -91,18 +111,23 @@ export const auditEntry = (auditId: AuditId, entry: AuditEntry, now: number): En
 })
 
 const keys = { usage_records: "synthesis_id", audit_log: "audit_id" } as const
+const kinds = [["usage_records", "stays"], ["usage_records", "gives way"], ["audit_log", "stays"]] as const
 
 /** Rows of one statement. 256 rows of 19 columns are 4 864 parameters; the databases take 32 766 and 65 535. */
 const rowsMax = 256
 
-/** Writes all or nothing. A row that is there already stays as it is, so a batch of unknown fate is simply sent again. */
+/** Writes all or nothing. Written twice it is as written once, so a batch of unknown fate is simply sent again. */
 export const insert = (
   sql: SqlClient.SqlClient,
   entries: ReadonlyArray<Entry>
 ): Effect.Effect<void, SqlError.SqlError> => {
-  const statements = (["usage_records", "audit_log"] as const).flatMap((table) =>
-    inPowersOfTwo(entries.filter((entry) => entry.table === table)).map((some) =>
-      sql`INSERT INTO ${sql(table)} ${sql.insert(Array.map(some, ({ row }) => row))} ${keepExisting(sql, keys[table])}`
+  const rest = {
+    stays: (table: Entry["table"]) => keepExisting(sql, keys[table]),
+    "gives way": (table: Entry["table"]) => overwrite(sql, [keys[table]], progress)
+  }
+  const statements = kinds.flatMap(([table, existing]) =>
+    inPowersOfTwo(entries.filter((entry) => entry.table === table && entry.existing === existing)).map((some) =>
+      sql`INSERT INTO ${sql(table)} ${sql.insert(Array.map(some, ({ row }) => row))} ${rest[existing](table)}`
     )
   )
   return statements.length === 1

@@ -120,6 +120,8 @@ export interface Options {
   /** How much longer, in sentences, each of eight texts is than the one before. */
   readonly length: number
   readonly seed: number
+  /** Between two kills, on average, ms. A job whose runs die ten times without getting further is taken for their poison. */
+  readonly pauseMillis?: number
   /** Times that each is killed, unless nearly all jobs have ended before. */
   readonly rounds?: number
   /** Longest wait for the last job once the killing has ended, ms. */
@@ -128,7 +130,7 @@ export interface Options {
 }
 
 export const run = async (
-  { jobs, kinds, length, log = () => {}, patienceMillis, rounds = Infinity, seed }: Options
+  { jobs, kinds, length, log = () => {}, patienceMillis, pauseMillis = 600, rounds = Infinity, seed }: Options
 ): Promise<Verdict> => {
   const random = randomOf(seed)
   const dataDir = await mkdtemp(join(tmpdir(), "scaispeak-kills-"))
@@ -218,7 +220,7 @@ export const run = async (
     const round = () => Math.min(...names.map((name) => kills[name]))
     const killing = async () => {
       while (round() < rounds && (!sendingEnded || await open().catch(() => 1) > Math.ceil(jobs / 10))) {
-        await sleep(200 + 800 * random())
+        await sleep((1 / 3 + (4 / 3) * random()) * pauseMillis)
         // Each is killed as often as the others: what starts quickly waits for what starts slowly, or nothing would ever be up.
         const candidates = names.filter((name) => kills[name] === round() && !starting.has(name))
         if (candidates.length === 0) continue

@@ -219,7 +219,7 @@ export const run = async (
     const starting = new Map<string, Promise<void>>()
     const round = () => Math.min(...names.map((name) => kills[name]))
     const killing = async () => {
-      while (round() < rounds && (!sendingEnded || await open().catch(() => 1) > Math.ceil(jobs / 10))) {
+      while (round() < rounds && (!sendingEnded || await open().catch(() => jobs) > Math.ceil(jobs / 10))) {
         await sleep((1 / 3 + (4 / 3) * random()) * pauseMillis)
         // Each is killed as often as the others: what starts quickly waits for what starts slowly, or nothing would ever be up.
         const candidates = names.filter((name) => kills[name] === round() && !starting.has(name))

@@ -123,6 +123,16 @@ const deathsMax = 10
 
 /** Whether whatever ran it seems to have died of it. `attempts`: the run that begins, from 1. */
 export const isDeadly = (attempts: number, lastProgress: number): boolean => attempts - lastProgress > deathsMax
+
+/** Of one job, as many as keep two busy nodes busy. */
+const segmentsMax = 4
+/** Runs that got nowhere, after which a job is spoken segment by segment: each that is finished is safe from the next death. */
+const hurriedRunsMax = 2
+
+/** How many segments of a job are spoken at once. `attempts`: the run that begins, from 1. */
+export const segmentsAtOnce = (attempts: number, lastProgress: number): number =>
+  attempts - lastProgress > hurriedRunsMax ? 1 : segmentsMax
+
 const backoffMillisMax = 300_000
 
 /** Wait before the run after `attempts` failed ones: 2 s, doubling, at most five minutes. */

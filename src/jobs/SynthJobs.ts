@@ -10,7 +10,7 @@ import { show } from "../domain/Failure.ts"
 import type { Code, Failure } from "../domain/Failure.ts"
 import { isFailure } from "../domain/Failure.ts"
 import type { JobId } from "../domain/Ids.ts"
-import { failuresMax, folderOf, isDeadly, isWorthAnotherRun, laneOf, lanes } from "../domain/Job.ts"
+import { failuresMax, folderOf, isDeadly, isWorthAnotherRun, laneOf, lanes, segmentsAtOnce } from "../domain/Job.ts"
 import type { Lane } from "../domain/Job.ts"
 import { segmentsOf } from "../services/JobPlan.ts"
 import { costOf, GaveWay, JobQueue } from "../services/JobQueue.ts"
@@ -30,8 +30,6 @@ export interface SynthJobsOptions {
   readonly concurrency: number
 }
 
-/** Of one job: as many as keep two busy nodes busy. */
-const segmentsAtOnce = 4
 /** How soon a run notices that its job was canceled or taken over where no signal says so. */
 const heldEvery = "2 seconds"
 /** While the database is away nothing can be taken. */
@@ -67,7 +65,7 @@ export const layer = ({ concurrency }: SynthJobsOptions) =>
         return cuts
       })
 
-      const work = Effect.fnUntraced(function*(run: Run) {
+      const work = Effect.fnUntraced(function*(run: Run, attempts: number) {
         const segments = Segments.make(objects, run.jobId)
         const cuts = yield* insist(cutsOf(run))
         const finished = yield* insist(segments.finished)
@@ -78,7 +76,8 @@ export const layer = ({ concurrency }: SynthJobsOptions) =>
         )
         const assembling = yield* Effect.forkScoped(insist(assemble(run, cuts, segments, shelf)))
         const othersWait = queue.isWaiting(laneOf(run.row.characters))
-        if (!(yield* speak(run, cuts, segments, shelf, { othersWait, segmentsAtOnce }))) {
+        const manners = { othersWait, segmentsAtOnce: segmentsAtOnce(attempts, run.row.last_progress) }
+        if (!(yield* speak(run, cuts, segments, shelf, manners))) {
           yield* Fiber.interrupt(assembling)
           yield* insist(runs.putBack(run, null))
           return yield* new GaveWay({ cost: costOf(run.row.characters) })
@@ -141,7 +140,7 @@ export const layer = ({ concurrency }: SynthJobsOptions) =>
           if (run !== undefined) {
             yield* isDeadly(attempts, run.row.last_progress)
               ? fail(run, "INTERNAL_ERROR", "Whatever ran it died of it each time.")
-              : Effect.raceFirst(work(run), lost(run)).pipe(
+              : Effect.raceFirst(work(run, attempts), lost(run)).pipe(
                 Effect.catchCause((cause) =>
                   Cause.hasInterruptsOnly(cause)
                     ? Effect.failCause(cause as Cause.Cause<never>)

@@ -1,5 +1,5 @@
 /** The first key of an install: given by configuration, or made once and kept in the data folder for its owner alone. */
-import { Effect, Redacted } from "effect"
+import { Effect, Redacted, Schedule } from "effect"
 import { randomBytes } from "node:crypto"
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises"
 import { dirname } from "node:path"
@@ -22,12 +22,19 @@ const kept = (file: string) =>
     return Redacted.make(key)
   })
 
-/** The key to greet with; undefined when other keys exist and the bootstrap key opens nothing any more. */
+/** From 200 ms, doubling to 2 s, without end. */
+const again = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("2 seconds")])
+
+/**
+ * The key to greet with; undefined when other keys exist and the bootstrap key opens nothing any more. A database that is
+ * away is waited for: without its first key nobody could call.
+ */
 export const ensure = Effect.fn("BootstrapKey.ensure")(function*(options: {
   readonly configured: Redacted.Redacted | undefined
   readonly file: string
 }) {
   const key = options.configured ?? (yield* kept(options.file))
-  const state = yield* (yield* ApiKeys).ensureBootstrap(key)
+  const { ensureBootstrap } = yield* ApiKeys
+  const state = yield* Effect.retry(ensureBootstrap(key), again)
   return state === "disabled" ? undefined : key
 })

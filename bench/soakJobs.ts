@@ -13,7 +13,7 @@ const verdict = await run({
   kinds: 12,
   length: 11,
   seed,
-  pauseMillis: 2000,
+  pauseMillis: 5000,
   patienceMillis: 300_000,
   log: (line) => console.log(line)
 })

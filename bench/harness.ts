@@ -11,6 +11,11 @@ import { createInterface } from "node:readline"
 
 const children: Array<ChildProcess> = []
 
+/** As `npm start` runs the service, every program is run. */
+const nodeFlags = /exec node (.*) src\/main\.ts/u
+  .exec(JSON.parse(readFileSync(join(import.meta.dirname, "../package.json"), "utf8")).scripts.start)![1]!
+  .split(" ")
+
 export interface Program {
   /** The first line that it prints. */
   readonly greeting: string
@@ -32,7 +37,7 @@ export const launchOn = async (
   const [program, ...words] = [
     ...pinned,
     process.execPath,
-    "--disable-warning=ExperimentalWarning",
+    ...nodeFlags,
     join(import.meta.dirname, file),
     ...args
   ]
@@ -73,7 +78,7 @@ export const gateway = async (env: Record<string, string>): Promise<Gateway> => 
   const dataDir = await mkdtemp(join(tmpdir(), "scaispeak-bench-"))
   const child = spawn(
     process.execPath,
-    ["--disable-warning=ExperimentalWarning", join(import.meta.dirname, "../src/main.ts"), "serve"],
+    [...nodeFlags, join(import.meta.dirname, "../src/main.ts"), "serve"],
     {
       env: {
         ...process.env,

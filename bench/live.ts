@@ -96,7 +96,7 @@ const latency = Effect.fnUntraced(function*(codec: "opus" | "pcm") {
         }).pipe(Effect.catchIf(Cause.isDone, () => Effect.void)),
         scope
       )
-      const send = (frame: LiveFrame) => session.receive(frame)
+      const send = (frame: LiveFrame) => Effect.sync(() => session.receive(frame))
       yield* Effect.sleep((i / sessions) * everyMillis)
       for (let n = 0; n < (seconds * 1000) / everyMillis; n++) {
         yield* send({ type: "text", delta: "This is a sentence of the usual" })

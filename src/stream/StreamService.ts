@@ -24,6 +24,7 @@ import { makeId } from "../services/Ids.ts"
 import { Synthesis } from "../services/Synthesis.ts"
 import { step } from "../services/Trace.ts"
 import type { Epoch } from "./session/Epoch.ts"
+import { carried } from "./session/Carried.ts"
 import { Session } from "./session/Session.ts"
 import { speak, unsentMillisMax } from "./session/Speaker.ts"
 
@@ -47,12 +48,16 @@ export interface StreamSession {
    * Takes in a frame; never waits and never fails. A transport that got bytes which are no frame gives the failure instead
    * (`VALIDATION_ERROR`, `PAYLOAD_TOO_LARGE`): it ends the session.
    */
-  readonly receive: (frame: LiveFrame | Failure) => Effect.Effect<void>
+  readonly receive: (frame: LiveFrame | Failure) => void
   /**
    * The next items, in order, about 32 KiB of them at most: waits until there are any. Taking again says that the last ones
    * are written. `Done` once everything has been taken and the session is over, or when another transport has resumed it.
    */
   readonly take: Effect.Effect<NonEmptyReadonlyArray<OutputItem>, Cause.Done>
+  /** The same without a fiber for each: hands `write` whatever there is until it is `Done`, each time `written` was called. */
+  readonly pump: (
+    write: (items: NonEmptyReadonlyArray<OutputItem>, written: () => void) => void
+  ) => Effect.Effect<void>
   /** Set once `take` ends. */
   readonly ending: () => Ending
   /**
@@ -128,6 +133,8 @@ interface Entry {
 const make = Effect.fnUntraced(function*(options: StreamOptions, drainMs: number) {
   const synthesis = yield* Synthesis
   const encoder = yield* AudioEncoder
+  const clock = yield* Clock.Clock
+  const now = () => clock.currentTimeMillisUnsafe()
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const entries = new Map<string, Entry>()
   /** Of what ended, while it is put away. */
@@ -273,7 +280,7 @@ const make = Effect.fnUntraced(function*(options: StreamOptions, drainMs: number
       ({ session, transport }) => Effect.map(Clock.currentTimeMillis, (now) => session.detach(transport, now)),
       { interruptible: true }
     )
-    return carried(session, transport)
+    return carried(session, transport, now)
   })
 
   yield* Effect.forkScoped(Effect.repeat(
@@ -303,23 +310,3 @@ const make = Effect.fnUntraced(function*(options: StreamOptions, drainMs: number
 })
 
 const digest = (token: string): Buffer => createHash("sha256").update(token).digest()
-
-/** What one transport has of a session. */
-const carried = (session: Session, transport: number): StreamSession => {
-  const take: StreamSession["take"] = Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    const items = session.take(transport, now)
-    if (items === "done") return Cause.done()
-    return items === "later" ? Effect.andThen(more, take) : Effect.succeed(items as NonEmptyReadonlyArray<OutputItem>)
-  })
-  const more = Effect.callback<void>((resume) => {
-    session.outbox.wait(() => resume(Effect.void))
-    return Effect.sync(() => session.outbox.unwait())
-  })
-  return {
-    ready: session.options.ready,
-    receive: (frame) => Effect.map(Clock.currentTimeMillis, (now) => session.receive(frame, now)),
-    take,
-    ending: () => session.ending ?? { closeCode: 1000, reason: "resumed elsewhere" },
-    onCut: (react) => session.onCut(react)
-  }
-}

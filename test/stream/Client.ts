@@ -55,7 +55,7 @@ export const connect = Effect.fnUntraced(function*(
     audio: () => Buffer.concat(items.flatMap((item) => item._tag === "audio" ? [item.bytes] : [])),
     ended: () => ended,
     send: (...frames: ReadonlyArray<object>) =>
-      Effect.forEach(frames, (frame) => session.receive(decoded(frame) as LiveFrame), { discard: true }),
+      Effect.sync(() => frames.forEach((frame) => session.receive(decoded(frame) as LiveFrame))),
     /** Reads on until it ends; for a client that did not read. */
     read,
     drop: Scope.close(scope, Exit.void)

@@ -121,7 +121,7 @@ export const interleaving = (seed: number, steps: number) => {
       token: first.ready.resumeToken,
       lastSeq: received.length
     })
-    const send = (frame: LiveFrame) => connection!.session.receive(frame)
+    const send = (frame: LiveFrame) => Effect.sync(() => connection!.session.receive(frame))
     const written = (): string => {
       const c = String.fromCharCode(97 + letter % 26)
       const pieces = [`${c.repeat(1 + Math.floor(random() * 12))} `, c, `${c.repeat(9)}. `, `${c}! `, `, ${c}`, "… "]

@@ -175,7 +175,7 @@ describe("ends", () => {
     "at a frame that is none",
     "VALIDATION_ERROR",
     4400,
-    (client) => client.session.receive(InvalidRequest.field("type", "must be one of …"))
+    (client) => Effect.sync(() => client.session.receive(InvalidRequest.field("type", "must be one of …")))
   )
   ends("at the 21st control frame of a second", "RATE_LIMITED", 4429, (client) =>
     Effect.gen(function*() {

@@ -57,10 +57,10 @@ export const make = Effect.gen(function*() {
         const message = yield* next(call)
         if (message === null) break
         const frame = frameOf(message)
-        yield* session.receive(!isFailure(frame) && frame.type === "open" ? openedAlready : frame)
+        session.receive(!isFailure(frame) && frame.type === "open" ? openedAlready : frame)
       }
       if (resumable) yield* Effect.sleep(resetMillis)
-      yield* session.receive({ type: "close", mode: "drain" })
+      session.receive({ type: "close", mode: "drain" })
       return yield* Effect.never
     })
     const writing = Effect.forever(

@@ -141,8 +141,9 @@ export class Outbox {
     this.#wake = wake
   }
 
-  unwait(): void {
-    this.#wake = undefined
+  /** Whoever waits now may be another. */
+  unwait(wake: () => void): void {
+    if (this.#wake === wake) this.#wake = undefined
   }
 
   wake(): void {

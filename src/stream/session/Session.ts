@@ -4,6 +4,7 @@
  *
  * `now`: ms of one clock.
  */
+import type { NonEmptyReadonlyArray } from "effect/Array"
 import {
   ClientTooSlow,
   InvalidRequest,
@@ -338,14 +339,14 @@ export class Session {
   }
 
   /** What there is to send; nothing yet; or nothing any more. */
-  take(transport: number, now: number): ReadonlyArray<OutputItem> | "later" | "done" {
+  take(transport: number, now: number): NonEmptyReadonlyArray<OutputItem> | "later" | "done" {
     if (transport !== this.#transport || this.#detachedAt !== undefined) return "done"
     const items = this.outbox.take()
     this.#lastTakeAt = now
     if (items.length > 0) {
       if (this.outbox.takenMs !== this.playhead.sentMs) this.playhead.sent(this.outbox.takenMs, now)
       this.#epoch.notify("room")
-      return items
+      return items as NonEmptyReadonlyArray<OutputItem>
     }
     if (this.#ending === undefined) return "later"
     this.options.gone(this)

@@ -1,6 +1,6 @@
 /**
  * A server's WebSocket that can be written to without hiding that its peer does not read: frames go out in one piece, and
- * the write is over when the kernel has them.
+ * the write is over when the kernel has them. What comes goes to its inbox, past the library's own listeners.
  *
  * Pings that flood in end it with 4429: each would be answered.
  */
@@ -11,6 +11,7 @@ import type { Failure } from "../../domain/Failure.ts"
 import { closeCodeOf } from "../../domain/stream/CloseCode.ts"
 import { controlFramesMax, FrameRate } from "../../domain/stream/FrameRate.ts"
 import { encodeServerFrame, errorFrame } from "../../domain/stream/ServerFrame.ts"
+import { Inbox, SocketClosed } from "./Inbox.ts"
 
 const { WebSocket } = NodeWS
 type WebSocket = NodeWS.WebSocket
@@ -38,6 +39,7 @@ const framed = (frame: string | Uint8Array) =>
 const joinedBytesMax = 8 * 1024
 
 export class LiveSocket extends Handed {
+  readonly inbox = new Inbox(this)
   /** Nothing hangs on it yet: it may be closed whenever the process wants to go. */
   isWaiting = false
   #tcp!: Socket
@@ -54,7 +56,16 @@ export class LiveSocket extends Handed {
     this.#tcp = tcp
     byTcp.set(tcp, this)
     this.on("ping", () => this.#pinged())
+    this.on("error", (cause) => this.inbox.close(new SocketClosed({ code: 1006, cause })))
+    this.on("close", (code) => this.inbox.close(new SocketClosed({ code })))
     super.setSocket(tcp, head, options)
+  }
+
+  override emit(event: string | symbol, ...args: Array<any>): boolean {
+    if (event !== "message") return super.emit(event, ...args)
+    const [data, isBinary] = args as [Buffer | ArrayBuffer, boolean]
+    this.inbox.push(data instanceof ArrayBuffer ? new Uint8Array(data) : isBinary ? data : data.toString())
+    return true
   }
 
   /** Bytes wait that the peer has not made room for. */

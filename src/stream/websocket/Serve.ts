@@ -4,10 +4,10 @@
  */
 import { Cause, Effect, Option } from "effect"
 import { HttpServerResponse } from "effect/http"
-import type { Socket } from "effect/socket"
 import { isFailure, meanings, SessionTimeout, show } from "../../domain/Failure.ts"
 import type { Failure, Shown } from "../../domain/Failure.ts"
 import { closeCodeOf } from "../../domain/stream/CloseCode.ts"
+import type { SocketClosed } from "./Inbox.ts"
 import { upgrade } from "./Upgrade.ts"
 import type { Connection, UpgradeOptions } from "./Upgrade.ts"
 
@@ -17,7 +17,7 @@ const goodbyeMillisMax = 1_000
 /** The handler of a route. It fails only before there is a socket, with what the envelope answers. */
 export const serve = <R>(
   options: UpgradeOptions,
-  session: (connection: Connection) => Effect.Effect<void, Failure | Socket.SocketError, R>
+  session: (connection: Connection) => Effect.Effect<void, Failure | SocketClosed, R>
 ) =>
   Effect.gen(function*() {
     const connection = yield* upgrade(options)
@@ -35,7 +35,7 @@ export const serve = <R>(
 /** The socket has been told why. */
 const closed = "closed" as const
 
-const sayFailure = (connection: Connection, cause: Cause.Cause<Failure | Socket.SocketError>) => {
+const sayFailure = (connection: Connection, cause: Cause.Cause<Failure | SocketClosed>) => {
   if (Cause.hasInterrupts(cause)) return Effect.void
   const error = Option.getOrUndefined(Cause.findErrorOption(cause))
   if (error !== undefined && !isFailure(error)) return Effect.void

@@ -1,19 +1,19 @@
 /** `WS /stream/speak`: live speech. What it says is in `docs/streaming.md`. */
 import { Context, Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
-import { Socket } from "effect/socket"
 import { CurrentRequestId } from "../../services/CurrentRequestId.ts"
 import { Identity } from "../../services/Identity.ts"
 import { Ledger } from "../../services/Ledger.ts"
 import { step } from "../../services/Trace.ts"
 import { StreamService } from "../StreamService.ts"
+import { SocketClosed } from "./Inbox.ts"
 import { Sockets } from "./Sockets.ts"
 import { carry } from "./SpeakSocket.ts"
 import type { SpeakConnection } from "./SpeakSocket.ts"
 import { endOf, upgrade } from "./Upgrade.ts"
 import type { Connection } from "./Upgrade.ts"
 
-const speakConnection = (connection: Connection): SpeakConnection<Socket.SocketError> =>
+const speakConnection = (connection: Connection): SpeakConnection<SocketClosed> =>
   Object.assign(connection, {
     endOf,
     waits: (waits: boolean) => {
@@ -30,11 +30,11 @@ const speak = Effect.gen(function*() {
   yield* carry(speakConnection(connection), yield* CurrentRequestId).pipe(
     step("stream.speak"),
     // Whichever way a socket ends, it was a socket.
-    Effect.catchIf(Socket.SocketError.is, () => Effect.void)
+    Effect.catchIf((error) => error instanceof SocketClosed, () => Effect.void)
   )
 }).pipe(
   // It was gone before the handshake.
-  Effect.catchIf(Socket.SocketError.is, () => Effect.void),
+  Effect.catchIf((error) => error instanceof SocketClosed, () => Effect.void),
   Effect.scoped,
   Effect.as(HttpServerResponse.empty())
 )

@@ -3,9 +3,9 @@
  *
  * Ends when the session does, with its close code; when the socket is lost, and then the session waits to be resumed; or
  * when nothing was opened within 10 s. What the session has at once is sent in one piece, and more is taken from it only
- * when that is written.
+ * when that is written. Once a session is open, nothing that comes or goes waits for a fiber.
  */
-import { Cause, Deferred, Effect } from "effect"
+import { Deferred, Effect } from "effect"
 import type { Scope } from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import { InvalidRequest, isFailure, SessionTimeout } from "../../domain/Failure.ts"
@@ -19,7 +19,8 @@ import type { CloseCode } from "../../domain/stream/CloseCode.ts"
 import { encodeServerFrame, errorFrame } from "../../domain/stream/ServerFrame.ts"
 import type { ServerFrame } from "../../domain/stream/ServerFrame.ts"
 import { StreamService } from "../StreamService.ts"
-import type { OutputItem, StreamSession } from "../StreamService.ts"
+import type { OutputItem } from "../StreamService.ts"
+import type { Frame } from "./Inbox.ts"
 
 const openMillisMax = 10_000
 /** What a client that does not read gets to take its `error` frame; ms. */
@@ -29,9 +30,13 @@ const farewellMillis = 500
 export interface SpeakConnection<E> {
   readonly user: AuthUser
   /** The next frames; fails when the socket is closed, by whomever. */
-  readonly receive: Effect.Effect<NonEmptyReadonlyArray<string | Uint8Array>, E>
+  readonly receive: Effect.Effect<NonEmptyReadonlyArray<Frame>, E>
+  /** Hands over each frame from now on, in order; ends as `receive` does. */
+  readonly listen: (hear: (frame: Frame) => void) => Effect.Effect<never, E>
+  /** Sends in one piece and calls back when that is done, at once or later: a peer that does not read is waited for. */
+  readonly write: (frames: ReadonlyArray<Frame>, written: () => void) => void
   /** Waits for a peer that does not read. */
-  readonly send: (...frames: ReadonlyArray<string | Uint8Array>) => Effect.Effect<void>
+  readonly send: (frame: Frame) => Effect.Effect<void>
   readonly close: (code: CloseCode, reason?: string) => Effect.Effect<void>
   /** The session was cut: breaks off what is still being sent, where it should not be heard. */
   readonly cut: (code: CloseCode) => void
@@ -44,7 +49,7 @@ export interface SpeakConnection<E> {
   outcome: "allowed" | "denied" | "failed"
 }
 
-const parsed = (message: string | Uint8Array): ClientFrame | InvalidRequest => {
+const parsed = (message: Frame): ClientFrame | InvalidRequest => {
   if (typeof message !== "string") return InvalidRequest.field("frame", "must be text")
   const result = parseClientFrame(message)
   return result._tag === "Success" ? result.success : result.failure
@@ -84,27 +89,22 @@ export const carry = Effect.fnUntraced(
     yield* Effect.annotateCurrentSpan("session", session.ready.sessionId)
     yield* connection.send(wire(session.ready))
 
-    const hear = (messages: ReadonlyArray<string | Uint8Array>) =>
-      Effect.forEach(messages, (message) => {
-        const frame = parsed(message)
-        return session.receive(
-          !isFailure(frame) && frame.type === "open"
-            ? InvalidRequest.field("type", "the session is open already")
-            : frame
-        )
-      }, { discard: true })
-    const reading = Effect.andThen(hear(early), Effect.forever(Effect.flatMap(connection.receive, hear)))
+    const hear = (message: Frame) => {
+      const frame = parsed(message)
+      session.receive(!isFailure(frame) && frame.type === "open" ? openedAlready : frame)
+    }
+    early.forEach(hear)
+    const reading = connection.listen(hear)
+    const writing = session.pump((items, written) => connection.write(items.map(wireItem), written))
     // A client that does not read is not waited for.
     const broken = Effect.andThen(Deferred.await(cut), Effect.sleep(farewellMillis))
-    yield* Effect.raceFirst(Effect.raceFirst(reading, write(session, connection)), broken).pipe(
+    yield* Effect.raceFirst(Effect.raceFirst(reading, writing), broken).pipe(
       Effect.tapError((error) => {
         const end = connection.endOf(error)
         if (end === "lost") return Effect.void
         // Nobody comes back for what it still has to say.
-        return Effect.andThen(
-          session.receive(end === "left" ? { type: "close", mode: "abort" } : end),
-          Effect.ignore(Effect.forever(session.take))
-        )
+        session.receive(end === "left" ? { type: "close", mode: "abort" } : end)
+        return Effect.ignore(Effect.forever(session.take))
       })
     )
     const { closeCode, reason } = session.ending()
@@ -117,8 +117,4 @@ const wire = (frame: ServerFrame) => JSON.stringify(encodeServerFrame(frame))
 
 const wireItem = (item: OutputItem) => item._tag === "audio" ? item.bytes : wire(item.frame)
 
-/** Until there is nothing more to send. */
-const write = <E>(session: StreamSession, { send }: SpeakConnection<E>): Effect.Effect<void> =>
-  Effect.forever(Effect.flatMap(session.take, (items) => send(...items.map(wireItem)))).pipe(
-    Effect.catchIf(Cause.isDone, () => Effect.void)
-  ) as Effect.Effect<void>
+const openedAlready = InvalidRequest.field("type", "the session is open already")

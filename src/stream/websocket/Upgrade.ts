@@ -5,16 +5,14 @@
  * subprotocol `scaispeak.bearer.<token>`, `?token=…`; the first that is there counts. It is in no log, span or audit row:
  * query parameters of that name are redacted (`Http.ts`), and headers are not recorded.
  *
- * What comes in is bounded twice: a frame by {@link serverOptions}, and unread frames by the socket, which stops reading
- * at 64 KiB. What goes out waits for the peer.
+ * What comes in is bounded twice: a frame by {@link serverOptions}, and unread frames by the inbox. What goes out waits for
+ * the peer.
  */
 import type * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { Effect, Exit, Redacted } from "effect"
 import type { Scope } from "effect"
-import type { NonEmptyReadonlyArray } from "effect/Array"
 import { HttpServerRequest } from "effect/http"
-import type { Socket } from "effect/socket"
 import { InvalidRequest, PayloadTooLarge } from "../../domain/Failure.ts"
 import type {
   ConcurrencyLimited,
@@ -31,6 +29,8 @@ import * as Admission from "../../services/Admission.ts"
 import { CurrentRequestId } from "../../services/CurrentRequestId.ts"
 import type { Identity } from "../../services/Identity.ts"
 import type { Ledger } from "../../services/Ledger.ts"
+import { SocketClosed } from "./Inbox.ts"
+import type { Frame, Inbox } from "./Inbox.ts"
 import { LiveSocket } from "./LiveSocket.ts"
 import { Sockets } from "./Sockets.ts"
 
@@ -54,10 +54,14 @@ export const serverOptions: NonNullable<NodeHttpServer.Options["websocket"]> = {
 
 export interface Connection {
   readonly user: AuthUser
-  /** The next frames, texts as strings; fails with the close of either side. */
-  readonly receive: Effect.Effect<NonEmptyReadonlyArray<string | Uint8Array>, Socket.SocketError>
-  /** Sends in one piece, and returns when the kernel has it: a peer that does not read is waited for. */
-  readonly send: (...frames: ReadonlyArray<string | Uint8Array>) => Effect.Effect<void>
+  /** The next frames. */
+  readonly receive: Inbox["next"]
+  /** Each frame from now on. */
+  readonly listen: Inbox["listen"]
+  /** Sends in one piece, and calls back when the kernel has it: a peer that does not read is waited for. */
+  readonly write: LiveSocket["write"]
+  /** The same, one frame. */
+  readonly send: (frame: Frame) => Effect.Effect<void>
   /** Does not wait for the peer's answer; a socket that is gone already is closed. */
   readonly close: (code: CloseCode, reason?: string) => Effect.Effect<void>
   readonly socket: LiveSocket
@@ -84,7 +88,7 @@ export type Refusal =
 /** The socket is closed with the scope, and one audit row written. Before it is there, nothing but HTTP has been said. */
 export const upgrade = Effect.fnUntraced(function*({ action, permission }: UpgradeOptions): Effect.fn.Return<
   Connection,
-  Refusal | Socket.SocketError,
+  Refusal | SocketClosed,
   Scope.Scope | HttpServerRequest.HttpServerRequest | Identity | Ledger | Sockets
 > {
   const request = yield* HttpServerRequest.HttpServerRequest
@@ -97,7 +101,7 @@ export const upgrade = Effect.fnUntraced(function*({ action, permission }: Upgra
   yield* handshake(request.headers)
   yield* sockets.place(user.tenantId)
   const wire = yield* Effect.mapError(request.upgrade, () => InvalidRequest.field("Connection", "must be Upgrade"))
-  const { pull } = yield* wire.reader
+  yield* Effect.mapError(wire.reader, () => new SocketClosed({ code: 1006 }))
   const socket = LiveSocket.of(NodeHttpServerRequest.toIncomingMessage(request).socket)
   if (socket === undefined) return yield* Effect.die("a WebSocket of another kind")
   sockets.watch(socket)
@@ -105,9 +109,10 @@ export const upgrade = Effect.fnUntraced(function*({ action, permission }: Upgra
   return Object.assign(call, {
     user,
     socket,
-    receive: pull,
-    send: (...frames: ReadonlyArray<string | Uint8Array>) =>
-      Effect.callback<void>((resume) => socket.write(frames, () => resume(Effect.void))),
+    receive: socket.inbox.next,
+    listen: (hear: (frame: Frame) => void) => socket.inbox.listen(hear),
+    write: (frames: ReadonlyArray<Frame>, written: () => void) => socket.write(frames, written),
+    send: (frame: Frame) => Effect.callback<void>((resume) => socket.write([frame], () => resume(Effect.void))),
     close: (code: CloseCode, reason = "") => Effect.sync(() => socket.close(code, reason))
   })
 })
@@ -145,14 +150,12 @@ export const tokenOf = (
  * How a connection came to its end: its peer has left for good, or may come back, or broke the protocol (and was told so
  * by the library: 1002, 1007, 1009).
  */
-export const endOf = ({ reason }: Socket.SocketError): "left" | "lost" | InvalidRequest | PayloadTooLarge => {
-  if (reason._tag === "SocketCloseError") {
-    // 1005: a close frame without a code, what `close()` sends. The others are an echo of ours.
-    return reason.code === 1005 || (reason.code in closeCodes && reason.code !== 1012) ? "left" : "lost"
-  }
-  const error = (reason.cause as { readonly error?: { readonly code?: string } } | undefined)?.error
-  if (!error?.code?.startsWith("WS_ERR_")) return "lost"
-  return error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH"
+export const endOf = ({ cause, code }: SocketClosed): "left" | "lost" | InvalidRequest | PayloadTooLarge => {
+  const broken = (cause as { readonly code?: string } | undefined)?.code
+  // 1005: a close frame without a code, what `close()` sends. The others are an echo of ours.
+  if (cause === undefined) return code === 1005 || (code in closeCodes && code !== 1012) ? "left" : "lost"
+  if (!broken?.startsWith("WS_ERR_")) return "lost"
+  return broken === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH"
     ? new PayloadTooLarge({ field: "frame", reason: `must be at most ${frameBytesMax} bytes` })
     : InvalidRequest.field("frame", "breaks the WebSocket protocol")
 }

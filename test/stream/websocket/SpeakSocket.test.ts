@@ -29,12 +29,14 @@ const socket = Effect.fnUntraced(function*(reads: () => boolean = () => true) {
     resourceId: null as string | null,
     outcome: "allowed" as const,
     receive: Queue.takeAll(incoming),
-    send: (...frames: ReadonlyArray<string | Uint8Array>) =>
-      Effect.suspend(() => {
-        if (!reads()) return Effect.never
-        sent.push(...frames)
-        return Effect.void
-      }),
+    listen: (hear: (frame: string | Uint8Array) => void) =>
+      Effect.forever(Effect.map(Queue.takeAll(incoming), (frames) => frames.forEach(hear))),
+    write: (frames: ReadonlyArray<string | Uint8Array>, written: () => void) => {
+      if (!reads()) return
+      sent.push(...frames)
+      written()
+    },
+    send: (frame: string | Uint8Array) => Effect.sync(() => sent.push(frame)),
     close: (code: number, reason?: string) => Effect.sync(() => closed.push([code, reason])),
     cut: () => {},
     waits: () => {},

@@ -44,11 +44,13 @@ export const make = <A>(call: ClientReadableStream<A>): (waiting: Waiting) => Ta
   call.on("end", () => {
     // A failed call ends too; its error comes after the end and must win.
     setImmediate(() => {
+      unwatch()
       end ??= Cause.done()
       notify()
     })
   })
   call.on("error", (error: ServiceError) => {
+    unwatch()
     end = Effect.fail(error)
     notify()
   })
@@ -61,20 +63,35 @@ export const make = <A>(call: ClientReadableStream<A>): (waiting: Waiting) => Ta
     return batch
   }
 
-  // A plain timer, and only while there is nothing to read: racing each take against a clock costs two fibers a batch.
+  // A plain timer, that goes on while there is something to read and is not looked at then: racing each take against a clock
+  // costs two fibers a batch.
+  let timer: { readonly ms: number; readonly id: NodeJS.Timeout } | undefined
+  let isLate = false
+  const watch = (ms: number) => {
+    if (timer?.ms === ms) return timer.id.refresh()
+    clearTimeout(timer?.id)
+    const id = setTimeout(() => {
+      if (wake === undefined) return
+      isLate = true
+      notify()
+    }, ms)
+    timer = { ms, id }
+  }
+  const unwatch = () => {
+    clearTimeout(timer?.id)
+    timer = undefined
+  }
   const wait = ({ silenceMsMax, ...waiting }: Waiting) =>
     Effect.callback<void, Silence>((resume) => {
       eager = waiting.eager
-      const timer = setTimeout(() => {
-        wake = undefined
-        resume(Effect.fail(new Silence({ waitedMs: silenceMsMax })))
-      }, silenceMsMax)
+      watch(silenceMsMax)
       wake = () => {
-        clearTimeout(timer)
-        resume(Effect.void)
+        if (!isLate) return resume(Effect.void)
+        isLate = false
+        resume(Effect.fail(new Silence({ waitedMs: silenceMsMax })))
       }
       return Effect.sync(() => {
-        clearTimeout(timer)
+        unwatch()
         wake = undefined
       })
     })

@@ -161,6 +161,7 @@ const make = Effect.fnUntraced(function*(options: StreamOptions, drainMs: number
         leadMs: options.leadMs,
         wordTimes: open.timestamps === "word",
         tally,
+        now,
         onBegun: (end) => epoch.live && session.begun(end)
       })).pipe(
         step("StreamService.epoch", { session: session.options.ready.sessionId }),

@@ -26,6 +26,8 @@ export interface LiveEncoding {
    * time; one that was interrupted is the last.
    */
   readonly push: (pcm: Uint8Array) => Effect.Effect<ReadonlyArray<Uint8Array>>
+  /** The same at once, any number of samples, where encoding is no work for a thread. */
+  readonly now?: (pcm: Uint8Array) => ReadonlyArray<Uint8Array>
   /** Everything up to the last sample that was pushed. Opus fills its packet with silence. */
   readonly settle: Effect.Effect<ReadonlyArray<Uint8Array>>
 }
@@ -39,8 +41,10 @@ export const openLive = (
   const options: EncodingOptions = { format: codec === "opus" ? "opus-packets" : codec, sourceRate, targetRate }
   const inline = inlineEncoding(options)
   if (inline !== undefined) {
+    const now = (pcm: Uint8Array) => inline.encode([pcm])
     return Effect.succeed({
-      push: (pcm) => Effect.sync(() => inline.encode([pcm])),
+      now,
+      push: (pcm) => Effect.sync(() => now(pcm)),
       settle: Effect.succeed(nothing)
     })
   }

@@ -4,7 +4,7 @@
  * A segment is begun only while the listener is less than the lead behind what has been made: one decision a segment. Its
  * audio goes out as fast as it is made, until 30 s of it wait for the transport: then the backend is not read.
  */
-import { Clock, Effect, Exit, Fiber, Metric, Scope, Stream } from "effect"
+import { Effect, Exit, Fiber, Metric, Scope, Stream } from "effect"
 import type { Backend } from "../../domain/BackendPolicy.ts"
 import type { Failure, InvalidRequest } from "../../domain/Failure.ts"
 import type { PcmChunk, SpokenWord } from "../../domain/PcmChunk.ts"
@@ -47,6 +47,8 @@ export interface SpeakerOptions {
   readonly leadMs: number
   readonly wordTimes: boolean
   readonly tally: Tally
+  /** ms of the session's clock. */
+  readonly now: () => number
   /** The segment up to this offset has been given to a backend. */
   readonly onBegun: (end: number) => void
 }
@@ -62,7 +64,7 @@ export const speak = Effect.fnUntraced(function*(options: SpeakerOptions): Effec
   Failure,
   Scope.Scope
 > {
-  const { epoch, outbox, playhead, speech, tally } = options
+  const { epoch, now, outbox, playhead, speech, tally } = options
   const scope = yield* Effect.scope
   const frame = (frame: SentFrame) => {
     if (epoch.live) outbox.pushFrame(frame)
@@ -72,9 +74,9 @@ export const speak = Effect.fnUntraced(function*(options: SpeakerOptions): Effec
   )
   const track = makeTrack({ encoder: options.encoder, output: options.output, outbox, isLive: () => epoch.live, room })
 
-  const leadOver = (now: number) => outbox.pushedMs - playhead.at(now) - options.leadMs
-  const paced: Effect.Effect<void> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    const over = leadOver(now)
+  const leadOver = () => outbox.pushedMs - playhead.at(now()) - options.leadMs
+  const paced: Effect.Effect<void> = Effect.suspend(() => {
+    const over = leadOver()
     return over < 0 ? Effect.void : Effect.andThen(
       Effect.timeoutOption(epoch.until("pace"), Math.max(lookMillisMin, Math.ceil(over) + 1)),
       paced
@@ -91,11 +93,12 @@ export const speak = Effect.fnUntraced(function*(options: SpeakerOptions): Effec
       ))
 
   /** The next segment, if it is there and its time has come. */
-  const beginAhead = Effect.fnUntraced(function*() {
+  const beginAhead = Effect.suspend(() => {
     const next = epoch.nextSegment
-    if (next === undefined || next.ahead !== undefined || !next.segment.sayable) return
-    if (leadOver(yield* Clock.currentTimeMillis) >= 0) return
-    next.ahead = yield* Effect.forkIn(begin(next), scope)
+    if (next === undefined || next.ahead !== undefined || !next.segment.sayable || leadOver() >= 0) return Effect.void
+    return Effect.map(Effect.forkIn(begin(next), scope), (ahead) => {
+      next.ahead = ahead
+    })
   })
 
   const onBackend = (backend: Backend) => {
@@ -107,8 +110,9 @@ export const speak = Effect.fnUntraced(function*(options: SpeakerOptions): Effec
   }
 
   /** What was heard two utterances ago is not asked about any more. */
-  const keep = (segment: SpokenSegment, heardMs: number) => {
+  const keep = (segment: SpokenSegment) => {
     const { spoken } = epoch
+    const heardMs = playhead.at(now())
     const heard = spoken.findLast(({ startMs }) => startMs <= heardMs)?.utterance ?? 0
     while (spoken.length > 0 && spoken[0]!.utterance < heard - 1) spoken.shift()
     if (spoken.length >= spokenMax) spoken.shift()
@@ -117,20 +121,19 @@ export const speak = Effect.fnUntraced(function*(options: SpeakerOptions): Effec
 
   const segment = Effect.fnUntraced(function*(work: SegmentWork) {
     const { end, pause, sayable, start, text } = work.segment
-    const skip = (heardMs: number) => {
+    const skip = () => {
       epoch.queue.shift()
       options.onBegun(end)
       const at = track.atMs()
-      keep({ utterance: work.utterance, text, start, end, startMs: at, endMs: at, whole: true, words: [] }, heardMs)
+      keep({ utterance: work.utterance, text, start, end, startMs: at, endMs: at, whole: true, words: [] })
     }
-    const heardMs = Effect.map(Clock.currentTimeMillis, (now) => playhead.at(now))
-    if (!sayable) return skip(yield* heardMs)
+    if (!sayable) return skip()
     const wasQuiet = outbox.pushedMs - outbox.takenMs === 0
     const begun = yield* work.ahead === undefined ? Effect.andThen(paced, begin(work)) : Fiber.join(work.ahead)
     if ("refused" in begun) {
       const [detail] = begun.refused.details
       frame(warning("TEXT_REFUSED", `${warnings.TEXT_REFUSED} ${detail?.field}: ${detail?.message}`))
-      return skip(yield* heardMs)
+      return skip()
     }
     const { plan, audio, backend } = begun.speech
     const startMs = yield* track.source(plan.sampleRate)
@@ -147,7 +150,7 @@ export const speak = Effect.fnUntraced(function*(options: SpeakerOptions): Effec
     }
     epoch.queue.shift()
     options.onBegun(end)
-    keep(spoken, yield* heardMs)
+    keep(spoken)
     epoch.utterance.characters += characters
     tally.characters += characters
     onBackend(backend())
@@ -159,7 +162,7 @@ export const speak = Effect.fnUntraced(function*(options: SpeakerOptions): Effec
       startMs: Math.round(startMs),
       chars: [start, end]
     })
-    if (wasQuiet) yield* Metric.update(firstAudioSeconds, ((yield* Clock.currentTimeMillis) - work.receivedAt) / 1000)
+    if (wasQuiet) yield* Metric.update(firstAudioSeconds, (now() - work.receivedAt) / 1000)
 
     const seam = makeSeam(pause, plan.sampleRate)
     const place = placer(text, start)
@@ -174,22 +177,20 @@ export const speak = Effect.fnUntraced(function*(options: SpeakerOptions): Effec
       if (some[0]!.source === "native") spoken.words.push(...placed)
       if (options.wordTimes) frame({ type: "words", segment: tally.segments, words: placed })
     }
-    const pieces = Effect.fnUntraced(function*(pcm: ReadonlyArray<Uint8Array>) {
-      for (const piece of pcm) {
-        yield* track.push(piece)
+    const piece = (pcm: Uint8Array) =>
+      Effect.map(track.push(pcm), () => {
         spoken.endMs = track.atMs()
-      }
-    })
-    const chunks = Effect.fnUntraced(function*(some: ReadonlyArray<PcmChunk>) {
+      })
+    const chunk = ({ pcm, words: some }: PcmChunk) => {
+      if (some.length > 0) words(some)
+      return pcm.length > 0 ? each(seam.push(pcm), piece) : Effect.void
+    }
+    const chunks = (some: ReadonlyArray<PcmChunk>) => {
       if (backend() !== tally.backend) onBackend(backend())
-      for (const chunk of some) {
-        if (chunk.words.length > 0) words(chunk.words)
-        if (chunk.pcm.length > 0) yield* pieces(seam.push(chunk.pcm))
-      }
-      yield* beginAhead()
-    })
+      return Effect.andThen(each(some, chunk), beginAhead)
+    }
     yield* Stream.runForEachArray(audio, chunks).pipe(Effect.ensuring(Scope.close(begun.scope, Exit.void)))
-    yield* pieces(seam.end())
+    yield* each(seam.end(), piece)
     spoken.whole = true
   })
 
@@ -216,6 +217,10 @@ export const speak = Effect.fnUntraced(function*(options: SpeakerOptions): Effec
     else return yield* track.settle
   }
 })
+
+/** One after another; most often there is one. */
+const each = <A>(all: ReadonlyArray<A>, act: (one: A) => Effect.Effect<void>): Effect.Effect<void> =>
+  all.length === 1 ? act(all[0]!) : Effect.forEach(all, act, { discard: true })
 
 /** The engine cannot speak this text, whoever asks: a part is left out, and the session goes on. */
 const isOfText = (failure: Failure): failure is InvalidRequest =>

@@ -66,8 +66,7 @@ export const makeTrack = ({ encoder, isLive, outbox, output, room }: TrackOption
     })
   })
 
-  const push = Effect.fnUntraced(function*(pcm: Uint8Array) {
-    const { encoding } = source!
+  const pushParts = Effect.fnUntraced(function*({ encoding }: Source, pcm: Uint8Array) {
     for (let offset = 0; offset < pcm.length;) {
       const part = pcm.subarray(offset, offset + partBytes)
       put(yield* encoding.push(part))
@@ -77,6 +76,14 @@ export const makeTrack = ({ encoder, isLive, outbox, output, room }: TrackOption
       yield* room
     }
   })
+  const push = (pcm: Uint8Array) =>
+    Effect.suspend(() => {
+      const current = source!
+      if (current.encoding.now === undefined) return pushParts(current, pcm)
+      put(current.encoding.now(pcm))
+      current.samples += pcm.length / bytesPerSample
+      return room
+    })
 
   return {
     atMs,

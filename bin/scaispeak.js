@@ -22,8 +22,8 @@ if (process.features.typescript && Number.parseInt(process.versions.node) >= 24)
   await import(main.href)
 } else {
   const node = existsSync(nodeProgram()) ? nodeProgram() : process.execPath
-  const flags = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=8"]
-  const child = spawn(node, [...flags, fileURLToPath(main), ...process.argv.slice(2)], { stdio: "inherit" })
+  const args = ["--disable-warning=ExperimentalWarning", fileURLToPath(main), ...process.argv.slice(2)]
+  const child = spawn(node, args, { stdio: "inherit" })
   // A terminal sends Ctrl-C to the child as well; what is left to pass on is what was sent to us alone.
   process.on("SIGINT", () => process.stdin.isTTY || child.kill("SIGINT"))
   process.on("SIGTERM", () => child.kill("SIGTERM"))

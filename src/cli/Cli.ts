@@ -6,10 +6,18 @@ import { Permission, Role } from "../domain/Permission.ts"
 
 const version = "0.1.0"
 
+/** For a program that sound passes through; MiB. */
+const withYoung = (mebibytes: number) =>
+  Effect.flatMap(Effect.promise(() => import("./YoungGeneration.ts")), (m) => m.of(mebibytes))
+
 const serve = Command.make(
   "serve",
   {},
-  () => Effect.flatMap(Effect.promise(() => import("./serve.ts")), (m) => m.serve)
+  () =>
+    withYoung(8).pipe(
+      Effect.andThen(Effect.promise(() => import("./serve.ts"))),
+      Effect.flatMap((m) => m.serve)
+    )
 )
   .pipe(Command.withDescription("Serve HTTP, with an engine node beside it unless nodes are configured (the default)"))
 
@@ -17,7 +25,7 @@ const worker = Command.make(
   "worker",
   {},
   () =>
-    Effect.flatMap(Effect.promise(() => import("./Nursery.ts")), (m) => m.small).pipe(
+    withYoung(2).pipe(
       Effect.andThen(Effect.promise(() => import("./worker.ts"))),
       Effect.flatMap((m) => m.worker)
     )

@@ -9,8 +9,7 @@
  * slab, with all the audio that has long been sent, until the old generation is collected. So slabs are small, and audio lies
  * in none.
  *
- * How much is young has to be said before V8 starts, and `npm start` says it (`--max-semi-space-size`, MiB): what is alive of
- * the young is copied while calls wait, 5 ms of 8 MiB, 20 of V8's own 64.
+ * How much of it is young has to be said before V8 starts: `YoungGeneration.ts`.
  */
 import { Buffer } from "node:buffer"
 import { availableParallelism } from "node:os"

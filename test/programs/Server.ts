@@ -64,6 +64,9 @@ export const start = (
       })
   )
 
+/** As in `npm start`. */
+const startFlags = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=8"]
+
 /** `scaispeak serve` of this checkout, without npm around it. */
 export const serve = (env: Record<string, string>) =>
-  start([process.execPath, "--disable-warning=ExperimentalWarning", join(root, "src/main.ts"), "serve"], { env })
+  start([process.execPath, ...startFlags, join(root, "src/main.ts"), "serve"], { env })

@@ -1,7 +1,8 @@
 /**
  * The program of one encoder thread: keeps any number of encodings, each fed and answered in turn, but for the first piece of
  * a speech, for which somebody waits in silence: it goes before all pieces that follow others. Nobody waits for a patient
- * one. A long piece is encoded in slices, between which the others have their turn.
+ * one. A long piece is encoded in slices, between which the others have their turn. What is asked and answered meanwhile goes
+ * in one message, either way: a message costs its receiver about as much as a piece costs here.
  *
  * Every `push`, `settle` and `end` gets exactly one answer, unless the encoding is cancelled first. A failing encoding is freed,
  * answered with its error, and hurts no other.
@@ -30,6 +31,9 @@ const encodings = new Map<number, Encoding | { readonly error: unknown }>()
 /** PCM encoded at once: half a second at 16 kHz, some milliseconds of the thread's time. Bytes. */
 const sliceBytesMax = 16 * 1024
 
+/** How long an answer may wait for others that go with it, ms; and then for the slice that is being encoded. */
+const answerMillisMax = 1
+
 /** What is left of a piece, and what has come of the rest. */
 interface Push {
   readonly kind: "push"
@@ -48,8 +52,19 @@ const firstPieces: Array<Task> = []
 const others: Array<Task> = []
 
 const serve = (port: NonNullable<typeof parentPort>): void => {
-  const answer = (message: FromThread) =>
-    port.postMessage(message, message.kind === "made" ? [message.bytes.buffer] : [])
+  let answers: Array<FromThread> = []
+  let answeredAt = 0
+  let transfer: Array<ArrayBuffer> = []
+  const post = () => {
+    if (answers.length > 0) port.postMessage(answers, transfer)
+    answers = []
+    transfer = []
+  }
+  const answer = (message: FromThread) => {
+    if (answers.length === 0) answeredAt = performance.now()
+    answers.push(message)
+    if (message.kind === "made") transfer.push(message.bytes.buffer)
+  }
 
   const forget = (id: number) => {
     const encoding = encodings.get(id)
@@ -98,10 +113,12 @@ const serve = (port: NonNullable<typeof parentPort>): void => {
   let working = false
   /** One task a turn: what has come in meanwhile may have to go first. */
   const work = () => {
-    const task = firstPieces.shift() ?? others.shift()
+    const first = firstPieces.shift()
+    const task = first ?? others.shift()
     working = task !== undefined
-    if (task === undefined) return
+    if (task === undefined) return post()
     carryOut(task)
+    if (first !== undefined || performance.now() - answeredAt >= answerMillisMax) post()
     setImmediate(work)
   }
   const enqueue = (task: Task) => {
@@ -112,7 +129,7 @@ const serve = (port: NonNullable<typeof parentPort>): void => {
     working = true
   }
 
-  port.on("message", (message: ToThread) => {
+  const take = (message: ToThread): void => {
     switch (message.kind) {
       case "open":
         if (message.options.patient === true) patient.add(message.encoding)
@@ -131,8 +148,13 @@ const serve = (port: NonNullable<typeof parentPort>): void => {
       default:
         return enqueue(message)
     }
+  }
+  port.on("message", (messages: ReadonlyArray<ToThread>) => {
+    messages.forEach(take)
+    if (!working) post()
   })
   answer({ kind: "ready" })
+  post()
 }
 
 const joined = (pieces: ReadonlyArray<Uint8Array<ArrayBuffer>>): Uint8Array<ArrayBuffer> => {

@@ -43,6 +43,8 @@ export const spawnThread = (): Worker => new Worker(program, { name: "audio-enco
 type Answer = Effect.Effect<Uint8Array>
 
 interface Session {
+  /** Nobody waits in silence for its next piece. */
+  isUnhurried: boolean
   /** Set while an answer is awaited. */
   resume: ((answer: Answer) => void) | undefined
   /** Why no answer will come. */
@@ -83,6 +85,9 @@ class Seat {
   readonly #spawn: () => Worker
   readonly #sessions = new Map<number, Session>()
   readonly #questions = new Map<number, (encodings: number) => void>()
+  /** What the thread is told with the next message, and what goes over to it with that. */
+  #said: Array<ToThread> = []
+  #transfer: Array<ArrayBuffer> = []
   #next = 0
   #closing = false
   #thread: Worker | undefined
@@ -98,7 +103,7 @@ class Seat {
 
   open(options: EncodingOptions): number {
     const id = this.#next++
-    this.#sessions.set(id, { resume: undefined, lost: undefined })
+    this.#sessions.set(id, { isUnhurried: options.patient === true, resume: undefined, lost: undefined })
     this.#tell({ kind: "open", encoding: id, options })
     return id
   }
@@ -110,6 +115,10 @@ class Seat {
       if (session.lost !== undefined) return resume(session.lost)
       session.resume = resume
       this.#tell(message, transfer)
+      if (message.kind === "push" && !session.isUnhurried) {
+        session.isUnhurried = true
+        this.#post()
+      }
       return Effect.sync(() => {
         session.resume = undefined
       })
@@ -135,18 +144,31 @@ class Seat {
     await this.#thread?.terminate()
   }
 
+  /** All that is said in one turn of the event loop goes in one message: each wakes the thread, and costs as much again. */
   #tell(message: ToThread, transfer: ReadonlyArray<ArrayBuffer> = []): void {
+    this.#said.push(message)
+    this.#transfer.push(...transfer)
+    if (this.#said.length === 1) setImmediate(() => this.#post())
+  }
+
+  #post(): void {
+    const [said, transfer] = [this.#said, this.#transfer]
+    this.#said = []
+    this.#transfer = []
+    if (this.#closing || said.length === 0) return
     this.#thread ??= this.#start()
-    this.#thread.postMessage(message, transfer)
+    this.#thread.postMessage(said, transfer)
   }
 
   #start(): Worker {
     const thread = this.#spawn()
     let ready = false
     let fault: unknown
-    thread.on("message", (message: FromThread) => {
-      if (message.kind === "ready") ready = true
-      else this.#hear(message)
+    thread.on("message", (messages: ReadonlyArray<FromThread>) => {
+      for (const message of messages) {
+        if (message.kind === "ready") ready = true
+        else this.#hear(message)
+      }
     })
     thread.on("error", (error) => {
       fault = error
@@ -179,6 +201,8 @@ class Seat {
       session.lost ??= Effect.die(error)
       settle(session, session.lost)
     }
+    this.#said = []
+    this.#transfer = []
     // What the dead thread held, nobody holds.
     for (const tell of this.#questions.values()) tell(0)
     this.#questions.clear()

@@ -1,8 +1,8 @@
 /**
  * Memory for what sessions have sent, in blocks that go from one to the next.
  *
- * Shared buffers, though one thread uses them: V8 counts what other buffers hold, and each 64 MiB that were taken since make
- * it go through the whole heap. Kept audio of a thousand sessions would have it do that every few seconds
+ * Shared buffers, though one thread uses them: V8 counts what other buffers hold as part of the heap, and goes through all of
+ * it the sooner. Kept audio of a thousand sessions is a multiple of everything else that they are
  * (`docs/decisions/0012-what-a-thousand-sessions-leave-to-the-collector.md`).
  */
 export const blockBytes = 16 * 1024

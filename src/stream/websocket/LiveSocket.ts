@@ -61,7 +61,7 @@ export class LiveSocket extends Handed {
     super.setSocket(tcp, head, options)
   }
 
-  override emit(event: string | symbol, ...args: Array<any>): boolean {
+  override emit(event: string | symbol, ...args: Array<unknown>): boolean {
     if (event !== "message") return super.emit(event, ...args)
     const [data, isBinary] = args as [Buffer | ArrayBuffer, boolean]
     this.inbox.push(data instanceof ArrayBuffer ? new Uint8Array(data) : isBinary ? data : data.toString())

@@ -12,7 +12,7 @@ export default defineConfig({
   test: {
     maxWorkers: 2,
     projects: [
-      { test: { ...shared, name: "pure", include: pure } },
+      { test: { ...shared, name: "pure", include: pure, isolate: false } },
       {
         test: {
           ...shared,

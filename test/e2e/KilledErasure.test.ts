@@ -14,7 +14,7 @@ import { Database } from "../../src/services/Database.ts"
 import { clone, submit } from "../http/Cloning/forms.ts"
 import * as ScriptedNode from "../layers/ScriptedNode.ts"
 import { get, send, until } from "../layers/TestServer.ts"
-import { root, start } from "../programs/Server.ts"
+import { root, start, startFlags } from "../programs/Server.ts"
 
 const folder = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), "scaispeak-killed-"))),
@@ -34,7 +34,7 @@ it.live("an erasure that is killed is carried to its end", () =>
     const serve = (stalls: ReadonlyArray<ReadonlyArray<string>>, stalled: string) =>
       start([
         process.execPath,
-        "--disable-warning=ExperimentalWarning",
+        ...startFlags,
         "--import",
         join(root, "test/programs/stalling.ts"),
         join(root, "src/main.ts"),

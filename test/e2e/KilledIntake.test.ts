@@ -20,7 +20,7 @@ import { clone, submit } from "../http/Cloning/forms.ts"
 import * as ScriptedNode from "../layers/ScriptedNode.ts"
 import { stores } from "../layers/stores.ts"
 import { get, until } from "../layers/TestServer.ts"
-import { root, start } from "../programs/Server.ts"
+import { root, start, startFlags } from "../programs/Server.ts"
 
 const folder = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), "scaispeak-killed-"))),
@@ -89,7 +89,7 @@ for (const [name, storesEnv] of stores) {
         const serve = (stalls: ReadonlyArray<ReadonlyArray<string>>, stalled: string) =>
           start([
             process.execPath,
-            "--disable-warning=ExperimentalWarning",
+            ...startFlags,
             "--import",
             join(root, "test/programs/stalling.ts"),
             join(root, "src/main.ts"),

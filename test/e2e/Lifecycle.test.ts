@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { cleanEnvironment, root, serve } from "../programs/Server.ts"
+import { cleanEnvironment, root, serve, startFlags } from "../programs/Server.ts"
 
 const folder = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), "scaispeak-e2e-"))),
@@ -76,7 +76,7 @@ describe("the service", () => {
         const ports = { SCAISPEAK_PORT: "0", SCAISPEAK_GRPC_PORT: "0", [setting]: port }
         const second = spawnSync(
           process.execPath,
-          ["--disable-warning=ExperimentalWarning", join(root, "src/main.ts")],
+          [...startFlags, join(root, "src/main.ts")],
           {
             env: cleanEnvironment({ SCAISPEAK_DATA_DIR, ...ports, SCAISPEAK_LOG_LEVEL: "none" }),
             encoding: "utf8"
@@ -95,7 +95,7 @@ describe("the service", () => {
     Effect.sync(() => {
       const { status, stderr } = spawnSync(
         process.execPath,
-        ["--disable-warning=ExperimentalWarning", join(root, "src/main.ts"), "serve"],
+        [...startFlags, join(root, "src/main.ts"), "serve"],
         { env: cleanEnvironment({ SCAISPEAK_PORT: "eighty", SCAISPEAK_PROT: "80" }), encoding: "utf8" }
       )
       assert.equal(status, 1)

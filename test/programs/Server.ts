@@ -65,7 +65,7 @@ export const start = (
   )
 
 /** As in `npm start`. */
-const startFlags = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=8"]
+export const startFlags = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=8"]
 
 /** `scaispeak serve` of this checkout, without npm around it. */
 export const serve = (env: Record<string, string>) =>

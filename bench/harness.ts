@@ -11,7 +11,7 @@ import { createInterface } from "node:readline"
 
 const children: Array<ChildProcess> = []
 
-/** As `npm start` runs the service, every program is run. */
+/** Of `npm start`: so the service runs, and the programs of this folder. A command of the service says what it needs itself. */
 const nodeFlags = /exec node (.*) src\/main\.ts/u
   .exec(JSON.parse(readFileSync(join(import.meta.dirname, "../package.json"), "utf8")).scripts.start)![1]!
   .split(" ")
@@ -37,7 +37,7 @@ export const launchOn = async (
   const [program, ...words] = [
     ...pinned,
     process.execPath,
-    ...nodeFlags,
+    ...(file.endsWith("/main.ts") ? nodeFlags.slice(0, 1) : nodeFlags),
     join(import.meta.dirname, file),
     ...args
   ]

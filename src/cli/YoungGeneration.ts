@@ -1,6 +1,6 @@
 /**
  * Gives this process a small young generation, which V8 takes from the command line only: the program is replaced by itself
- * with the option, under the same process id.
+ * with the option, under the same process id. `npm start` has the option already, and saves the second start.
  *
  * Sound that passes through is garbage at once, and V8 would let 64 MiB of it and more gather before it looks: a worker of
  * 2 MiB grows by 9 MB over a text of 100 000 characters, one without by 74 (`npm run bench:jobs long`). What is alive of it

@@ -80,7 +80,12 @@ export const makeTrack = ({ encoder, isLive, outbox, output, room }: TrackOption
     Effect.suspend(() => {
       const current = source!
       if (current.encoding.now === undefined) return pushParts(current, pcm)
-      put(current.encoding.now(pcm))
+      // In pieces all the same: one is the least that a barge-in cannot call back.
+      const made: Array<Uint8Array> = []
+      for (let offset = 0; offset < pcm.length; offset += partBytesMax) {
+        made.push(...current.encoding.now(pcm.subarray(offset, offset + partBytesMax)))
+      }
+      put(made)
       current.samples += pcm.length / bytesPerSample
       return room
     })

@@ -17,6 +17,9 @@ const options = {
   drainMs: 10_000
 }
 
+const large = Uint8Array.from({ length: 100_000 }, (_, i) => 1 + (i % 250))
+const engine = ScriptedSynthesis.layer((text) => text.startsWith("Large") ? { pieces: [large] } : {})
+
 const opened = (more: object = {}) =>
   Effect.flatMap(StreamService, (service) => {
     const frame = decodeClientFrame({
@@ -50,7 +53,7 @@ const story = (name: string, effect: Effect.Effect<void, unknown, StreamService 
     }).pipe(
       Effect.provide(
         StreamService.layer(options).pipe(
-          Layer.provide([ScriptedSynthesis.layer(() => ({})), ScriptedSynthesis.encoders])
+          Layer.provide([engine, ScriptedSynthesis.encoders])
         )
       )
     ))
@@ -85,6 +88,26 @@ describe("pump", () => {
       })
     )
   }
+
+  story(
+    "hands over audio in pieces of 8 KiB at most, however much an engine sends at once",
+    Effect.gen(function*() {
+      const session = yield* opened()
+      const items: Array<OutputItem> = []
+      const pumping = yield* Effect.forkChild(
+        session.pump((some, written) => {
+          items.push(...some)
+          written()
+        }),
+        { startImmediately: true }
+      )
+      session.receive({ type: "text", delta: "Large one. " })
+      texts.slice(1).forEach(session.receive)
+      yield* Fiber.join(pumping)
+      assert.deepEqual(audio(items), Buffer.from(large))
+      assert.ok(items.every((item) => item._tag === "frame" || item.bytes.length <= 8192))
+    })
+  )
 
   story(
     "stays behind a write that is not over, and goes on when it is",

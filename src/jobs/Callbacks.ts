@@ -1,21 +1,23 @@
 /**
  * Tells whoever asked for it that a job has ended: a few fibers of their own, in any number of processes, so that a receiver
- * that is slow or gone keeps no job waiting. Tenants take turns.
+ * that is slow or gone keeps no job waiting. Tenants take turns, and no receiver has more than a share of the fibers.
  *
  * What is sent is the job as its owner sees it, never text or audio, in the form of Standard Webhooks. One that does not take
  * it is tried again, under the same id; a process that dies in between is followed by another when its lease has run out, so
  * that a receiver may hear the same twice and never nothing.
  */
 import { Cause, Clock, DateTime, Effect, Layer, Metric, Schema, Semaphore, Stream } from "effect"
-import { callbackAttemptsMax, messageIdOf, verdictOf } from "../domain/Callback.ts"
+import { askedMillis, callbackAttemptsMax, callbackWaitMillis, messageIdOf, verdictOf } from "../domain/Callback.ts"
 import type { Verdict } from "../domain/Callback.ts"
+import type { StorageUnavailable } from "../domain/Failure.ts"
 import type { JobId } from "../domain/Ids.ts"
 import type { Job } from "../domain/Job.ts"
 import { EndedJobRecord, endedRecordOf } from "../domain/JobRecord.ts"
 import { JobCallbacks } from "../services/JobCallbacks.ts"
-import { JobQueue } from "../services/JobQueue.ts"
+import { JobQueue, PutOff } from "../services/JobQueue.ts"
 import { SafeHttp } from "../services/SafeHttp.ts"
 import { Webhooks } from "../services/Webhooks.ts"
+import { Receivers } from "./Callbacks/Receivers.ts"
 import { insist } from "./Insist.ts"
 
 export interface CallbacksOptions {
@@ -33,6 +35,8 @@ export interface CallbacksOptions {
 const answerBytesMax = 1 << 16
 /** While the database is away nothing can be taken. */
 const restMillis = 1000
+/** One receiver has a quarter of the calls at once, and at least one: three that hang leave a quarter to all others. */
+const sharesOfAll = 4
 
 const callsTotal = Metric.counter("scaispeak_callbacks_total", {
   description: "Calls to callback_url, by what they came to",
@@ -41,6 +45,13 @@ const callsTotal = Metric.counter("scaispeak_callbacks_total", {
 const outcomes = { delivered: "delivered", again: "put_off", never: "given_up" } as const
 const counted = (verdict: Verdict) =>
   Metric.update(Metric.withAttributes(callsTotal, { outcome: outcomes[verdict] }), 1)
+
+interface Outcome {
+  readonly verdict: Verdict
+  readonly error: string | null
+  /** How long the receiver wants to be left alone, ms. */
+  readonly asked?: number | undefined
+}
 
 /** The queue hands it out again. */
 class TryAgain extends Schema.TaggedError<TryAgain>()("TryAgain", {}) {}
@@ -59,6 +70,7 @@ export const layer = ({ callbacks: { concurrency, timeoutMs }, mount }: Callback
       const callbacks = yield* JobCallbacks
       const webhooks = yield* Webhooks
       const http = yield* SafeHttp
+      const receivers = new Receivers(Math.max(1, Math.floor(concurrency / sharesOfAll)))
 
       /** The same for every attempt. */
       const bodyOf = (job: Job) =>
@@ -71,7 +83,7 @@ export const layer = ({ callbacks: { concurrency, timeoutMs }, mount }: Callback
           (text) => Buffer.from(text)
         )
 
-      /** The status of the answer. */
+      /** The status of the answer, and how long it asks to be left alone. */
       const send = Effect.fnUntraced(function*(job: Job, url: string) {
         const body = yield* bodyOf(job)
         const timestamp = Math.floor((yield* Clock.currentTimeMillis) / 1000)
@@ -84,16 +96,17 @@ export const layer = ({ callbacks: { concurrency, timeoutMs }, mount }: Callback
           bytesMax: answerBytesMax,
           timeoutMs
         })
+        const asked = askedMillis(answer.status, first(answer.headers["retry-after"]), yield* Clock.currentTimeMillis)
         yield* Effect.ignore(Stream.runDrain(answer.body))
-        return answer.status
+        return { status: answer.status, asked }
       }, Effect.scoped)
 
       /** What came of an attempt, and why it is not delivered. */
-      const attempt = (job: Job, url: string, attempts: number) =>
+      const attempt = (job: Job, url: string, attempts: number): Effect.Effect<Outcome, StorageUnavailable> =>
         send(job, url).pipe(
-          Effect.map((status) => {
+          Effect.map(({ asked, status }) => {
             const verdict = verdictOf(status, attempts)
-            return { verdict, error: verdict === "delivered" ? null : `It answered ${status}.` }
+            return { verdict, error: verdict === "delivered" ? null : `It answered ${status}.`, asked }
           }),
           Effect.catchTags({
             CallbackRefused: ({ reason }) => Effect.succeed({ verdict: laterOr(attempts), error: reason }),
@@ -102,15 +115,31 @@ export const layer = ({ callbacks: { concurrency, timeoutMs }, mount }: Callback
           })
         )
 
+      /** Put off where the receiver has no place for it now, which is no attempt. */
+      const inItsPlace = (job: Job, url: string, attempts: number) =>
+        Effect.acquireUseRelease(
+          Effect.flatMap(Clock.currentTimeMillis, (now) => {
+            const entered = receivers.enter(new URL(url).origin, job.tenantId, now)
+            return "place" in entered
+              ? Effect.succeed(entered.place)
+              : Effect.fail(new PutOff({ millis: entered.againAfterMillis, counts: false }))
+          }),
+          () => attempt(job, url, attempts),
+          (place) => Effect.sync(() => receivers.leave(place))
+        )
+
       const handle = Effect.fn("Callbacks.handle")(function*(jobId: JobId, attempts: number) {
         const found = yield* insist(callbacks.find(jobId))
         if (found === undefined) return
-        const { error, verdict } = yield* attempt(found.job, found.url, attempts)
+        const { asked, error, verdict } = yield* inItsPlace(found.job, found.url, attempts)
         const status = { delivered: "delivered", again: "pending", never: "failed" } as const
         yield* insist(callbacks.note(jobId, { status: status[verdict], attempts, error }))
         yield* counted(verdict)
         if (verdict === "never") yield* Effect.logWarning("a callback was given up", { job_id: jobId, attempts, error })
-        if (verdict === "again") return yield* new TryAgain()
+        if (verdict !== "again") return
+        return yield* asked === undefined
+          ? new TryAgain()
+          : new PutOff({ millis: callbackWaitMillis(attempts, asked), counts: true })
       })
 
       /** One fiber at a time waits for the next; the others have something in hand. */
@@ -134,7 +163,7 @@ export const layer = ({ callbacks: { concurrency, timeoutMs }, mount }: Callback
         Effect.catchCause((cause) => {
           if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause as Cause.Cause<never>)
           const expected = cause.reasons.every((reason) =>
-            Cause.isFailReason(reason) && reason.error instanceof TryAgain
+            Cause.isFailReason(reason) && (reason.error instanceof TryAgain || reason.error instanceof PutOff)
           )
           return expected ? Effect.void : Effect.andThen(
             Effect.logWarning("no callback can be taken or noted now", cause),
@@ -146,5 +175,8 @@ export const layer = ({ callbacks: { concurrency, timeoutMs }, mount }: Callback
       for (let i = 0; i < concurrency; i++) yield* Effect.forkScoped(serve)
     })
   )
+
+const first = (header: string | ReadonlyArray<string> | undefined): string | undefined =>
+  typeof header === "object" ? header[0] : header
 
 const laterOr = (attempts: number): Verdict => attempts < callbackAttemptsMax ? "again" : "never"

@@ -17,7 +17,7 @@ import { orUnavailable } from "./Database.ts"
 import * as FairStore from "./JobQueue/FairStore.ts"
 import { onSignal, Signals } from "./Signals.ts"
 
-export { GaveWay } from "./JobQueue/FairStore.ts"
+export { GaveWay, PutOff } from "./JobQueue/FairStore.ts"
 
 /** How soon a process finds a job that it was not told of. */
 const pollMillis = 1000
@@ -47,7 +47,8 @@ export class JobQueue extends Context.Service<JobQueue, {
   readonly withdraw: (line: Line, jobId: JobId) => Effect.Effect<void, StorageUnavailable>
   /**
    * Waits for the next job of the line and handles it. One whose handler fails comes again after a while, unless it failed
-   * with `GaveWay`; one whose handler is interrupted comes again at once. `attempts` counts from 1.
+   * with `GaveWay` or with `PutOff`, which says when; one whose handler is interrupted comes again at once. `attempts` counts
+   * from 1.
    */
   readonly take: <A, E, R>(
     line: Line,

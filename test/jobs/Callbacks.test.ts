@@ -1,10 +1,11 @@
 /** Who is told of a job's end, how often, and when nobody is any more: over real sockets, on both databases. */
 import { layer } from "@effect/vitest"
-import { Context, Effect, Exit, Layer, Redacted, Scope } from "effect"
+import { Clock, Context, Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import assert from "node:assert/strict"
 import { mkdtemp, rm } from "node:fs/promises"
+import type { ServerResponse } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { RequestId, TenantId, UserId, VoiceId } from "../../src/domain/Ids.ts"
@@ -24,16 +25,20 @@ import { Webhooks } from "../../src/services/Webhooks.ts"
 import { type Receiver, startReceiver, verifies } from "../servers/Receiver.ts"
 import { sqlLayers } from "../services/sqlLayers.ts"
 
+const started = Effect.acquireRelease(Effect.promise(startReceiver), ({ stop }) => Effect.promise(stop))
+
 class World extends Context.Service<World, {
   readonly receiver: Receiver
+  /** Of another origin. */
+  readonly other: Receiver
   /** What any name resolves to, one after the other, the last for ever. */
   readonly names: { answers: Array<string>; asked: number }
 }>()("test/World") {
   static readonly layer = Layer.effect(
     World,
     Effect.map(
-      Effect.acquireRelease(Effect.promise(startReceiver), ({ stop }) => Effect.promise(stop)),
-      (receiver) => ({ receiver, names: { answers: [], asked: 0 } })
+      Effect.all([started, started]),
+      ([receiver, other]) => ({ receiver, other, names: { answers: [], asked: 0 } })
     )
   )
 }
@@ -44,8 +49,8 @@ const folder = Effect.acquireRelease(
 )
 
 const Outside = Layer.unwrap(Effect.gen(function*() {
-  const { names, receiver } = yield* World
-  const rules = { ports: [443, Number(receiver.host.split(":")[1])], vouched: [receiver.host] }
+  const { names, other, receiver } = yield* World
+  const rules = { ports: [443, Number(receiver.host.split(":")[1])], vouched: [receiver.host, other.host] }
   const resolve = async () => {
     names.asked++
     const address = names.answers.length > 1 ? names.answers.shift()! : names.answers[0]!
@@ -121,9 +126,9 @@ const allowed = Effect.fnUntraced(function*(tenant = "acme", ...more: ReadonlyAr
 })
 
 /** A process that tells, until it is stopped. It is away while time passes: it would look at its queue at every second of it. */
-const process = Effect.fnUntraced(function*(concurrency = 2) {
+const process = Effect.fnUntraced(function*(concurrency = 2, callMillis = timeoutMs) {
   const context = yield* Effect.context<Services>()
-  const options = { mount: "/m", callbacks: { concurrency, timeoutMs } }
+  const options = { mount: "/m", callbacks: { concurrency, timeoutMs: callMillis } }
   const start = Effect.gen(function*() {
     const scope = yield* Scope.make()
     yield* Layer.buildWithScope(Layer.fresh(Callbacks.layer(options)), scope).pipe(Effect.provide(context))
@@ -403,15 +408,78 @@ for (const db of sqlLayers) {
     )
 
     test(
-      "a tenant whose receiver is silent does not keep another's waiting",
+      "a receiver that asks for time with 429 or 503 has it: never less than planned, never more than the longest wait",
       Effect.gen(function*() {
         yield* allowed()
-        yield* allowed("globex")
+        const { pass, stop } = yield* process()
+        const table = [
+          ["/less", 429, "1", 5],
+          ["/more", 429, "120", 120],
+          ["/date", 503, "in ten minutes", 600],
+          ["/days", 503, "864000", 8 * 3600],
+          ["/other", 500, "120", 5]
+        ] as const
+        for (const [path, status, asked, seconds] of table) {
+          const date = new Date((yield* Clock.currentTimeMillis) + seconds * 1000).toUTCString()
+          const after = asked === "in ten minutes" ? date : asked
+          yield* answer(path, (response) => void response.writeHead(status, { "retry-after": after }).end())
+          const jobId = yield* finished(path)
+          yield* attempted(jobId, 1)
+          const since = yield* Clock.currentTimeMillis
+          // What `attempted` let pass meanwhile, and a date's whole seconds.
+          yield* pass(seconds - 4)
+          assert.equal((yield* messagesTo(path)).length, 1, `${path}: not before its time`)
+          yield* pass(4)
+          assert.equal((yield* attempted(jobId, 2))!.status, "delivered")
+          const waited = ((yield* Clock.currentTimeMillis) - since) / 1000
+          assert.ok(waited >= seconds - 3 && waited <= seconds + 20, `${path}: ${waited} s`)
+        }
+        yield* stop
+      })
+    )
+
+    test(
+      "a receiver that hangs holds its share of the deliveries, and none of another's, of the same tenant too",
+      Effect.gen(function*() {
+        const { other } = yield* World
+        yield* allowed("acme", other.url)
+        const hanging: Array<ServerResponse> = []
+        yield* answer(
+          "/hangs",
+          ...Array<(response: ServerResponse) => void>(6).fill((response) => void hanging.push(response))
+        )
+        const slow = yield* Effect.forEach(Array.from({ length: 6 }), () => finished("/hangs"))
+        const quick = yield* Effect.forEach(Array.from({ length: 10 }), () => finished(`${other.url}/quick`))
+        const { stop } = yield* process(8, 600_000)
+        for (const jobId of quick) {
+          const { attempts, status } = (yield* until(callbackOf(jobId), (callback) => callback!.status !== "pending"))!
+          assert.deepEqual([status, attempts], ["delivered", 1])
+        }
+        for (let answered = 0; answered < slow.length; answered += 2) {
+          yield* until(messagesTo("/hangs"), ({ length }) => length === answered + 2)
+          for (let i = 0; i < 10; i++) yield* breath
+          assert.equal(hanging.length, 2, "two at once")
+          for (const response of hanging.splice(0)) response.writeHead(200).end()
+        }
+        for (const jobId of slow) {
+          const { attempts, status } = (yield* until(callbackOf(jobId), (callback) => callback!.status !== "pending"))!
+          assert.deepEqual([status, attempts], ["delivered", 1], "to be put off is no attempt")
+        }
+        yield* stop
+      })
+    )
+
+    test(
+      "a tenant whose receiver is silent does not keep another's waiting",
+      Effect.gen(function*() {
+        const { other } = yield* World
+        yield* allowed()
+        yield* allowed("globex", other.url)
         yield* answer("/silent", ...Array<"nothing">(20).fill("nothing"))
         for (let i = 0; i < 6; i++) yield* finished("/silent")
-        const other = yield* finished("/quick", "globex")
+        const quick = yield* finished(`${other.url}/quick`, "globex")
         const { stop } = yield* process()
-        yield* until(callbackOf(other, "globex"), (callback) => callback!.status === "delivered")
+        yield* until(callbackOf(quick, "globex"), (callback) => callback!.status === "delivered")
         const asked = (yield* messagesTo("/silent")).length
         assert.ok(asked <= 4, `${asked} of the six went before`)
         yield* stop

@@ -8,7 +8,7 @@ import { TenantId } from "../../src/domain/Ids.ts"
 import type { JobId } from "../../src/domain/Ids.ts"
 import type { Lane } from "../../src/domain/Job.ts"
 import { makeId } from "../../src/services/Ids.ts"
-import { GaveWay, JobQueue } from "../../src/services/JobQueue.ts"
+import { GaveWay, JobQueue, PutOff } from "../../src/services/JobQueue.ts"
 import type { Signals } from "../../src/services/Signals.ts"
 import { apart, sqlLayers } from "./sqlLayers.ts"
 
@@ -171,6 +171,27 @@ for (const db of sqlLayers) {
         yield* Effect.flip(
           queue.take("short", (_, attempts) => (assert.equal(attempts, 1), Effect.fail(new GaveWay({ cost: 1 }))))
         )
+      })
+    )
+
+    test(
+      "a handler that puts its job off gets it again when it said, and says whether that counts",
+      Effect.gen(function*() {
+        const jobId = yield* offer("one")
+        const queue = yield* JobQueue
+        const seen: Array<number> = []
+        for (const counts of [true, false, true]) {
+          const putOff = queue.take(
+            "short",
+            (_, attempts) => (seen.push(attempts), Effect.fail(new PutOff({ millis: 90_000, counts })))
+          )
+          yield* Effect.flip(putOff)
+          yield* TestClock.adjust("89 seconds")
+          assert.equal(yield* queue.isWaiting("short"), false, "not before its time")
+          yield* TestClock.adjust("1 second")
+        }
+        assert.deepEqual(seen, [1, 2, 2])
+        assert.deepEqual(yield* next(), { jobId, attempts: 3 })
       })
     )
 

@@ -53,6 +53,6 @@ export class Speech extends HttpApiGroup.make("speech").add(
   }).annotate(Requires, "scaispeak:synthesize").annotateMerge(OpenApi.annotations({
     summary: "Speak",
     description:
-      "Speaks a text. The body is audio in `response_format`, sent while it is made; an error after the first byte breaks the connection. With `Accept: application/json` or `timestamps` the reply is JSON with the audio in base64. A longer text than the service speaks at once (500 code points unless configured otherwise), or `force_async`, becomes a job: 202, and `Location` says where it stands. `callback_url`, of an origin that `PUT /admin/webhooks` allows, is told when the job has ended."
+      "Speaks a text. The body is audio in `response_format`, sent while it is made; an error after the first byte breaks the connection. With `Accept: application/json` or `timestamps` the reply is JSON with the audio in base64. A longer text than the service speaks at once (500 code points unless configured otherwise), or `force_async`, becomes a job: 202, and `Location` says where it stands. `callback_url`, of an origin that `PUT /admin/webhooks` allows, is told when the job has ended: up to eight times within a day until it takes it, later where it answers 429 or 503 with `Retry-After`."
   }))
 ) {}

@@ -23,6 +23,11 @@ export { Turn } from "./Turns.ts"
 /** A handler that fails with it lets others go first: it gets the element again, at no attempt's cost, `cost` further on. */
 export class GaveWay extends Schema.TaggedError<GaveWay>()("GaveWay", { cost: Schema.Natural }) {}
 
+/** A handler that fails with it gets the element again after `millis`; `counts`: whether this was an attempt. */
+export class PutOff
+  extends Schema.TaggedError<PutOff>()("PutOff", { millis: Schema.Natural, counts: Schema.Boolean })
+{}
+
 export interface FairStoreOptions {
   /** An element is handed out again when nothing was heard of its holder for so long, ms. */
   readonly leaseMs: number
@@ -95,6 +100,12 @@ export const make = Effect.fnUntraced(function*(options: FairStoreOptions) {
         const position = (yield* turns.standing(mine.queue, mine.flow)) + gaveWay.cost
         return yield* sql`
           UPDATE job_queue SET ready = 1, holder = NULL, attempts = attempts - 1, position = ${position} WHERE ${its}`
+      }
+      const putOff = failures.find((error) => error instanceof PutOff)
+      if (putOff !== undefined) {
+        const attempts = mine.attempts - (putOff.counts ? 0 : 1)
+        return yield* sql`
+          UPDATE job_queue SET holder = NULL, visible_at = ${now + putOff.millis}, attempts = ${attempts} WHERE ${its}`
       }
       if (Cause.hasInterruptsOnly(exit.cause)) {
         return yield* sql`UPDATE job_queue SET ready = 1, holder = NULL, attempts = attempts - 1 WHERE ${its}`

@@ -7,6 +7,7 @@
 import type { Headers } from "effect/http"
 import { BackendFailed, BackendSaturated, BackendTimeout, BackendUnavailable } from "../../domain/Failure.ts"
 import type { DispatchFailure } from "../../domain/Failure.ts"
+import { retryAfterMillis } from "../../domain/RetryAfter.ts"
 
 export interface Refusal {
   readonly status: number
@@ -55,13 +56,12 @@ const quotaCodes: ReadonlySet<string> = new Set([
 const retryAfterDefaultSeconds = 5
 const retryAfterMaxSeconds = 3600
 
-/** Seconds from now of a `Retry-After` in seconds or as an HTTP date (RFC 9110 §10.2.3): 1 to 3600. */
+/** Seconds from now of a `Retry-After`: 1 to 3600. */
 export const retryAfter = (header: string | undefined, now: number): number => {
-  const value = header?.trim() ?? ""
-  const seconds = /^\d+(?:\.\d+)?$/u.test(value) ? Number(value) : (Date.parse(value) - now) / 1000
-  return Number.isNaN(seconds)
+  const millis = retryAfterMillis(header, now)
+  return millis === undefined
     ? retryAfterDefaultSeconds
-    : Math.min(retryAfterMaxSeconds, Math.max(1, Math.ceil(seconds)))
+    : Math.min(retryAfterMaxSeconds, Math.max(1, Math.ceil(millis / 1000)))
 }
 
 /** Longest code that is believed to be one. */

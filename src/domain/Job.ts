@@ -118,11 +118,11 @@ export const sliceCharacters = 20_000
 
 /** Runs that may fail, one after the other without any getting further, before the job does. */
 export const failuresMax = 5
-/** Runs of which nothing more was heard, without any getting further: more, for a process may die of something else. */
+/** Runs that had the job in hand and were never heard of again: more, for a process may die of something else. */
 const deathsMax = 10
 
-/** Whether whatever ran it seems to have died of it. `attempts`: the run that begins, from 1. */
-export const isDeadly = (attempts: number, lastProgress: number): boolean => attempts - lastProgress > deathsMax
+/** Whether whatever ran it seems to have died of it. `deaths`: since it last came further. */
+export const isDeadly = (deaths: number): boolean => deaths >= deathsMax
 
 /** Of one job, as many as keep two busy nodes busy. */
 const segmentsMax = 4

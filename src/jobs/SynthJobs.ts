@@ -10,10 +10,19 @@ import { show } from "../domain/Failure.ts"
 import type { Code, Failure } from "../domain/Failure.ts"
 import { isFailure } from "../domain/Failure.ts"
 import type { JobId } from "../domain/Ids.ts"
-import { failuresMax, folderOf, isDeadly, isWorthAnotherRun, laneOf, lanes, segmentsAtOnce } from "../domain/Job.ts"
+import {
+  backoffMillis,
+  failuresMax,
+  folderOf,
+  isDeadly,
+  isWorthAnotherRun,
+  laneOf,
+  lanes,
+  segmentsAtOnce
+} from "../domain/Job.ts"
 import type { Lane } from "../domain/Job.ts"
 import { segmentsOf } from "../services/JobPlan.ts"
-import { costOf, GaveWay, JobQueue } from "../services/JobQueue.ts"
+import { costOf, GaveWay, JobQueue, PutOff } from "../services/JobQueue.ts"
 import { JobRuns, RunLost } from "../services/JobRuns.ts"
 import type { Run } from "../services/JobRuns.ts"
 import { ObjectStore } from "../services/ObjectStore.ts"
@@ -43,6 +52,9 @@ const runEnded = (how: string) => Metric.update(Metric.withAttributes(runsTotal,
 
 /** A failure that another run may mend; the queue hands the job out again. */
 class TryAgain extends Schema.TaggedError<TryAgain>()("TryAgain", { why: Schema.String }) {}
+
+/** What a handler may fail with. */
+const ends = [GaveWay, TryAgain, PutOff]
 
 export const layer = ({ concurrency }: SynthJobsOptions) =>
   Layer.effectDiscard(
@@ -138,7 +150,7 @@ export const layer = ({ concurrency }: SynthJobsOptions) =>
         Effect.gen(function*() {
           const run = yield* insist(runs.begin(jobId, attempts))
           if (run !== undefined) {
-            yield* isDeadly(attempts, run.row.last_progress)
+            yield* isDeadly(run.row.deaths)
               ? fail(run, "INTERNAL_ERROR", "Whatever ran it died of it each time.")
               : Effect.raceFirst(work(run, attempts), lost(run)).pipe(
                 Effect.catchCause((cause) =>
@@ -150,17 +162,25 @@ export const layer = ({ concurrency }: SynthJobsOptions) =>
               )
           }
           yield* tidy(jobId)
-        }).pipe(Effect.annotateLogs({ job_id: jobId }))
+        }).pipe(
+          // What became of the run could not be written: that is no attempt of the job's.
+          Effect.catchTag("StorageUnavailable", (failure) =>
+            Effect.logWarning("no job can be begun or ended now", failure).pipe(
+              Effect.andThen(Effect.sleep(restMillis)),
+              Effect.andThen(new PutOff({ millis: backoffMillis(attempts), counts: false }))
+            )),
+          Effect.annotateLogs({ job_id: jobId })
+        )
 
       const serve = (lane: Lane) =>
         queue.take(lane, handle).pipe(
           Effect.catchCause((cause) => {
             if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause as Cause.Cause<never>)
             const expected = cause.reasons.every((reason) =>
-              Cause.isFailReason(reason) && (reason.error instanceof GaveWay || reason.error instanceof TryAgain)
+              Cause.isFailReason(reason) && ends.some((End) => reason.error instanceof End)
             )
             return expected ? Effect.void : Effect.andThen(
-              Effect.logWarning("no job can be taken or ended now", { lane }, cause),
+              Effect.logWarning("no job can be taken now", { lane }, cause),
               Effect.sleep(restMillis)
             )
           }),

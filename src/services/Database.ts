@@ -22,6 +22,7 @@ import { erasure } from "./sql/migrations/0011_erasure.ts"
 import { recordings } from "./sql/migrations/0012_recordings.ts"
 import { jobs } from "./sql/migrations/0013_jobs.ts"
 import { webhooks } from "./sql/migrations/0014_webhooks.ts"
+import { jobDeaths } from "./sql/migrations/0015_job_deaths.ts"
 import * as MysqlClient from "./sql/MysqlClient.ts"
 import { ensurePartitions } from "./sql/Partitions.ts"
 import * as SqliteClient from "./sql/SqliteClient.ts"
@@ -40,7 +41,8 @@ const migrations: ReadonlyArray<Migrations.Migration> = [
   erasure,
   recordings,
   jobs,
-  webhooks
+  webhooks,
+  jobDeaths
 ]
 
 /** The database cannot be used at start. The message names it without its password. */

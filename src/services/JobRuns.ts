@@ -2,7 +2,8 @@
  * A job in the hands of whoever runs it.
  *
  * A run is known by its number, its fence: every write names it, and one whose job was canceled, ended or taken over by
- * another run changes nothing and fails with `RunLost`. The end of a job, its usage row, what is given back of its licence
+ * another run changes nothing and fails with `RunLost`. A run that had its job in hand and was never heard of again is counted
+ * as a death by the next one. The end of a job, its usage row, what is given back of its licence
  * and that somebody is to be told are one transaction: there is one of each, however often and wherever the job was run.
  */
 import { Clock, Context, Effect, Layer, Schema } from "effect"
@@ -63,6 +64,10 @@ export class JobRuns extends Context.Service<JobRuns, {
   /** Somebody has begun to speak it. */
   readonly speaks: (run: Run, speaker: Speaker, routing: Routing) => Change
   readonly progress: (run: Run, progress: Progress) => Change
+  /** Nothing of the job is in hand: if the run dies now, it is not of the job. */
+  readonly waiting: (run: Run) => Change
+  /** Something is again; a run begins so. */
+  readonly atWork: (run: Run) => Change
   /** Succeeds as long as the job is this run's. */
   readonly holds: (run: Run) => Change
   /** The run ends and the job does not. `reason`: why it has to be run again; null where it only lets others go first. */
@@ -88,14 +93,21 @@ export class JobRuns extends Context.Service<JobRuns, {
           UPDATE synth_jobs SET revision = revision + 1, ${sql.update({ ...columns, updated_at })} WHERE ${its(run)}`)
         if (changed === 0) return yield* new RunLost()
       }, orUnavailable)
+      /** What no owner sees. */
+      const mark = Effect.fnUntraced(function*(run: Run, at_work: number | null) {
+        const changed = yield* affected(sql`UPDATE synth_jobs SET at_work = ${at_work} WHERE ${its(run)}`)
+        if (changed === 0) return yield* new RunLost()
+      }, orUnavailable)
       /** Whoever follows a job looks at it every second; a change of its status is told at once. */
       const told = ({ jobId }: { readonly jobId: JobId }) => signals.publish("job.changed", { jobId, canceled: false })
 
       const begin = Effect.fn("JobRuns.begin")(
         function*(jobId: JobId, attempts: number) {
           const now = yield* Clock.currentTimeMillis
+          // An attempt that was let off comes again under its number; one that died, under a higher one.
           yield* sql`
-            UPDATE synth_jobs SET status = 'running', fence = fence + 1, attempts = ${attempts},
+            UPDATE synth_jobs SET deaths = CASE WHEN at_work < ${attempts} THEN deaths + 1 ELSE deaths END,
+              at_work = ${attempts}, status = 'running', fence = fence + 1, attempts = ${attempts},
               started_at = COALESCE(started_at, ${now}), updated_at = ${now}, revision = revision + 1
             WHERE ${at(sql, jobId)} AND status IN ('queued', 'running')`
           const [found] = yield* sql`SELECT ${sql.literal(runColumns)} FROM synth_jobs WHERE ${at(sql, jobId)}`
@@ -149,8 +161,11 @@ export class JobRuns extends Context.Service<JobRuns, {
             characters_done: charactersDone,
             audio_duration_ms: audioMs,
             failures: 0,
+            deaths: 0,
             last_progress: run.row.attempts
           }),
+        waiting: (run) => mark(run, null),
+        atWork: (run) => mark(run, run.row.attempts),
         holds: Effect.fnUntraced(function*(run: Run) {
           const rows = yield* sql`SELECT 1 FROM synth_jobs WHERE ${its(run)}`
           if (rows.length === 0) return yield* new RunLost()
@@ -158,9 +173,9 @@ export class JobRuns extends Context.Service<JobRuns, {
         putBack: (run, reason) =>
           Effect.andThen(
             reason === null
-              ? change(run, { status: "queued", status_reason: null })
+              ? change(run, { status: "queued", status_reason: null, at_work: null })
               : orUnavailable(sql`UPDATE synth_jobs SET failures = failures + 1 WHERE ${its(run)}`).pipe(
-                Effect.andThen(change(run, { status: "queued", status_reason: reason }))
+                Effect.andThen(change(run, { status: "queued", status_reason: reason, at_work: null }))
               ),
             told(run)
           ),

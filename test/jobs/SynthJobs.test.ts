@@ -7,11 +7,17 @@ import assert from "node:assert/strict"
 import { mkdtemp, readdir, rm, stat } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { BackendFailed, BackendUnavailable, SaveToFailed, VoiceNotReady } from "../../src/domain/Failure.ts"
+import {
+  BackendFailed,
+  BackendUnavailable,
+  SaveToFailed,
+  StorageUnavailable,
+  VoiceNotReady
+} from "../../src/domain/Failure.ts"
 import type { Failure } from "../../src/domain/Failure.ts"
 import { RequestId, TenantId, UserId, VoiceId } from "../../src/domain/Ids.ts"
 import type { JobId } from "../../src/domain/Ids.ts"
-import { folderOf, isEnded } from "../../src/domain/Job.ts"
+import { folderOf, isDeadly, isEnded } from "../../src/domain/Job.ts"
 import type { AuthUser } from "../../src/domain/Permission.ts"
 import type { SpeakRequest } from "../../src/domain/SpeakRequest.ts"
 import * as SynthJobs from "../../src/jobs/SynthJobs.ts"
@@ -23,6 +29,7 @@ import { makeId } from "../../src/services/Ids.ts"
 import { JobQueue } from "../../src/services/JobQueue.ts"
 import { JobRepo } from "../../src/services/JobRepo.ts"
 import { JobRuns } from "../../src/services/JobRuns.ts"
+import type { Run } from "../../src/services/JobRuns.ts"
 import { Ledger } from "../../src/services/Ledger.ts"
 import { Licences } from "../../src/services/Licences.ts"
 import { ObjectStore } from "../../src/services/ObjectStore.ts"
@@ -41,10 +48,12 @@ const script = {
   asked: [] as Array<SynthesisRequest>,
   refuse: (() => undefined) as (request: SynthesisRequest) => Failure | undefined,
   plan: (): Partial<SynthesisPlan> => ({}),
-  hang: false
+  hang: false,
+  /** No run can begin: the database does not answer. */
+  away: false
 }
 const reset = Effect.sync(() =>
-  Object.assign(script, { asked: [], refuse: () => undefined, plan: () => ({}), hang: false })
+  Object.assign(script, { asked: [], refuse: () => undefined, plan: () => ({}), hang: false, away: false })
 )
 
 /** Ten bytes a character, each the character's own. */
@@ -78,6 +87,19 @@ const Scripted = Layer.mock(Synthesis, {
       })
     })
 })
+
+const Runs = Layer.effect(
+  JobRuns,
+  Effect.map(JobRuns, (runs) => ({
+    ...runs,
+    begin: (jobId: JobId, attempts: number) =>
+      Effect.suspend(() =>
+        script.away
+          ? Effect.fail(new StorageUnavailable({ store: "database", cause: new Error("away") }))
+          : runs.begin(jobId, attempts)
+      )
+  }))
+).pipe(Layer.provide(JobRuns.layer))
 
 const saves: Array<string> = []
 const Sink = Layer.succeed(
@@ -115,7 +137,7 @@ const drafts = Effect.promise(async () => {
 
 const Live = Layer.mergeAll(
   JobRepo.layer({ keepMs: 3_600_000 }),
-  JobRuns.layer,
+  Runs,
   Scripted,
   Sink,
   Accounting.layer({ tenantConcurrency: 2, tenantSessions: 0 }),
@@ -300,11 +322,60 @@ layer(Live)("a run of a job", (it) => {
       assert.ok(Buffer.from(yield* ObjectStore.use((objects) => objects.read(job.audioUri!))).equals(soundOf(text)))
     }))
 
+  const ends: Readonly<Record<string, (runs: JobRuns["Service"], run: Run) => Effect.Effect<void, unknown>>> = {
+    "dies": () => Effect.void,
+    "dies while it waits": (runs, run) => runs.waiting(run),
+    "dies after it has waited": (runs, run) => Effect.andThen(runs.waiting(run), runs.atWork(run)),
+    "finishes a segment, and dies over the next": (runs, run) =>
+      runs.progress(run, { segmentsDone: 1, charactersDone: 10, audioMs: 10 }),
+    "fails": (runs, run) => runs.putBack(run, "away"),
+    "gives way": (runs, run) => runs.putBack(run, null),
+    "is stopped with its process": () => Effect.void
+  }
+  /** These come again under the same number. */
+  const letOff: ReadonlySet<string> = new Set(["gives way", "is stopped with its process"])
+  const table: ReadonlyArray<readonly [runs: ReadonlyArray<string>, deaths: number]> = [
+    [["dies"], 1],
+    [["dies", "dies", "dies"], 3],
+    [["dies after it has waited"], 1],
+    [["dies while it waits"], 0],
+    [["dies while it waits", "dies", "dies while it waits", "dies"], 2],
+    [["fails"], 0],
+    [["dies", "fails", "dies", "fails"], 2],
+    [["is stopped with its process"], 0],
+    [["is stopped with its process", "dies", "is stopped with its process", "dies"], 2],
+    [["gives way", "gives way"], 0],
+    [["dies", "gives way", "dies"], 2],
+    [["the database is away"], 0],
+    [["dies", "the database is away", "dies"], 2],
+    [["dies", "dies", "finishes a segment, and dies over the next"], 1],
+    [["finishes a segment, and dies over the next", "dies", "dies"], 3],
+    [["finishes a segment, and dies over the next", "finishes a segment, and dies over the next"], 1]
+  ]
+  for (const [given, deaths] of table) {
+    it.effect(`that ${given.join(", then one that ")}: ${deaths} deaths are the job's`, () =>
+      Effect.gen(function*() {
+        const runs = yield* JobRuns
+        const jobId = yield* enqueue(textOf(2))
+        let attempts = 1
+        for (const end of given) {
+          if (end in ends) yield* ends[end]!(runs, (yield* runs.begin(jobId, attempts))!)
+          if (!letOff.has(end)) attempts++
+        }
+        assert.equal((yield* runs.begin(jobId, attempts))!.row.deaths, deaths)
+        yield* JobRepo.use((jobs) => jobs.cancel(caller, jobId))
+      }))
+  }
+
   it.effect("that its process dies of each time ends its job, and another run of an ended job only tidies", () =>
     Effect.gen(function*() {
       yield* reset
       const sql = yield* SqlClient.SqlClient
+      const runs = yield* JobRuns
       const jobId = yield* enqueue(textOf(2))
+      for (let attempts = 1; attempts <= 10; attempts++) {
+        assert.ok(!isDeadly((yield* runs.begin(jobId, attempts))!.row.deaths))
+      }
       yield* sql`UPDATE job_queue SET attempts = 10 WHERE id = ${jobId}`
       const { stop } = yield* pool
       const job = yield* ended(jobId)
@@ -316,6 +387,54 @@ layer(Live)("a run of a job", (it) => {
       yield* until(names(jobId), (left) => left.length === 0)
       yield* stop
     }))
+
+  const atWork = (jobId: JobId) =>
+    Effect.flatMap(SqlClient.SqlClient, (sql) =>
+      Effect.map(
+        sql<{ at_work: number | null }>`SELECT at_work FROM synth_jobs WHERE job_id = ${jobId}`,
+        ([row]) => row!.at_work
+      ))
+
+  test(
+    "is at work while anything of its job is in hand, and not while it waits for a backend or a place",
+    Effect.gen(function*() {
+      const accounting = yield* Accounting
+      const seen: Array<number | null> = []
+      script.refuse = () => new BackendUnavailable({ reasons: ["away"] })
+      const away = yield* enqueue(textOf(3))
+      yield* until(Effect.sync(() => script.asked.length), (asked) => asked > 1)
+      seen.push(yield* until(atWork(away), (attempt) => attempt === null))
+      Object.assign(script, { refuse: () => undefined, hang: true })
+      seen.push(yield* until(atWork(away), (attempt) => attempt !== null))
+      yield* JobRepo.use((jobs) => jobs.cancel(caller, away))
+      yield* until(Effect.sync(() => accounting.openHolds()), (open) => open === 0)
+      const places = yield* Scope.make()
+      for (let i = 0; i < 2; i++) yield* Effect.provideService(accounting.place(caller.tenantId), Scope.Scope, places)
+      script.hang = false
+      const crowded = yield* enqueue(textOf(3))
+      yield* until(jobOf(crowded), ({ status }) => status === "running")
+      seen.push(yield* until(atWork(crowded), (attempt) => attempt === null))
+      yield* Scope.close(places, Exit.void)
+      assert.equal((yield* ended(crowded)).status, "completed")
+      assert.deepEqual(seen, [null, 1, null])
+    })
+  )
+
+  test(
+    "that the database is away for begins when it is back, at no attempt's cost",
+    Effect.gen(function*() {
+      script.away = true
+      const jobId = yield* enqueue(textOf(3))
+      for (let seconds = 0; seconds < 200; seconds++) {
+        yield* breath
+        yield* TestClock.adjust("1 second")
+      }
+      assert.equal((yield* jobOf(jobId)).status, "queued")
+      script.away = false
+      const job = yield* ended(jobId)
+      assert.deepEqual([job.status, job.attempts], ["completed", 1])
+    })
+  )
 
   test(
     "lets others go first after a slice, and is put together once",

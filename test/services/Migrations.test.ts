@@ -22,7 +22,8 @@ const names = [
   "0011_erasure",
   "0012_recordings",
   "0013_jobs",
-  "0014_webhooks"
+  "0014_webhooks",
+  "0015_job_deaths"
 ]
 
 const recorded = Effect.gen(function*() {

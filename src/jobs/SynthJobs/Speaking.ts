@@ -17,6 +17,7 @@ import { JobRuns } from "../../services/JobRuns.ts"
 import type { Run, RunLost } from "../../services/JobRuns.ts"
 import { Synthesis } from "../../services/Synthesis.ts"
 import type { SynthesisPlan } from "../../services/Synthesis.ts"
+import * as AtWork from "./AtWork.ts"
 import type { Segments } from "./Segments.ts"
 import type { Shelf } from "./Shelf.ts"
 
@@ -49,6 +50,9 @@ export const speak = Effect.fnUntraced(function*(
   const { caller, speak } = run.request
   const textOf = (index: number) => speak.text.slice(cuts[index - 1]?.end ?? 0, cuts[index]!.end)
   const charactersOf = cuts.map((_, index) => codePoints(textOf(index)))
+  /** The file is put together beside, of what there is. */
+  const isAssembling = () => shelf.last.isOpen() && shelf.sizes.size > 0
+  const work = yield* AtWork.make(run, isAssembling)
   /** Undefined until it is agreed. */
   const speaker = Effect.suspend(() =>
     Deferred.isDoneUnsafe(shelf.speaker) ? Deferred.await(shelf.speaker) : Effect.succeed(undefined)
@@ -92,8 +96,12 @@ export const speak = Effect.fnUntraced(function*(
     }
   })
 
-  const once = Effect.fnUntraced(function*(index: number) {
-    yield* Effect.retry(accounting.place(caller.tenantId), Schedule.spaced(placeEvery))
+  const attempt = Effect.fnUntraced(function*(index: number) {
+    yield* Effect.retry(
+      Effect.tapError(accounting.place(caller.tenantId), () => work.waiting),
+      { schedule: Schedule.spaced(placeEvery), while: ({ _tag }) => _tag === "ConcurrencyLimited" }
+    )
+    yield* work.during
     const facts: HoldFacts = {}
     const { audio, plan } = yield* synthesis.speak({
       requestId: run.row.request_id,
@@ -113,6 +121,11 @@ export const speak = Effect.fnUntraced(function*(
     yield* agree(plan, facts)
     return yield* segments.keep(index, audio)
   }, Effect.scoped)
+  const once = (index: number) =>
+    Effect.tapError(
+      attempt(index),
+      ({ _tag }) => _tag === "BackendUnavailable" || _tag === "BackendSaturated" ? work.waiting : Effect.void
+    )
 
   const patiently = <A, E extends Failure | RunLost>(self: Effect.Effect<A, E>) =>
     Effect.flatMap(Clock.currentTimeMillis, (began) => {

@@ -56,6 +56,7 @@ const AccountRow = Schema.Struct({
   fence: Schema.Number,
   failures: Schema.Number,
   last_progress: Schema.Number,
+  deaths: Schema.Number,
   speaker: nullable(Schema.fromJsonString(Speaker)),
   routing: nullable(Schema.fromJsonString(Routing)),
   tags: nullable(Schema.fromJsonString(Schema.Array(Schema.String)))

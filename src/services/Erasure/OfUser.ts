@@ -8,7 +8,6 @@
  */
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
-import type { Statement } from "effect/sql"
 import { StorageUnavailable } from "../../domain/Failure.ts"
 import type { ErasureId } from "../../domain/Ids.ts"
 import { ApiKeys } from "../ApiKeys.ts"
@@ -19,6 +18,7 @@ import { Recordings } from "../Recordings.ts"
 import { affected } from "../sql/Dialect.ts"
 import { decodeVoiceSubject } from "../sql/ErasureRow.ts"
 import type { UserSubject } from "../sql/ErasureRow.ts"
+import { countWith } from "./Count.ts"
 import type { Step } from "./Step.ts"
 
 /** Rows of one statement, so that none holds locks for long. */
@@ -37,10 +37,7 @@ export const make: Effect.Effect<
   const jobs = yield* JobExpiry
   const recordings = yield* Recordings
 
-  const count = (which: Statement.Fragment) =>
-    orUnavailable(
-      Effect.map(sql<{ readonly n: number }>`SELECT COUNT(*) AS n FROM ${which}`, ([row]) => Number(row!.n))
-    )
+  const count = countWith(sql)
 
   /** Rows of a table that name the person; `changes` take the name out. */
   const rows = (

@@ -7,7 +7,6 @@
  */
 import { Clock, Effect, Stream } from "effect"
 import { SqlClient } from "effect/sql"
-import type { Statement } from "effect/sql"
 import { erasureUnderWay } from "../../domain/Erasure.ts"
 import type { ConsentId, TenantId } from "../../domain/Ids.ts"
 import { Consents } from "../Consents.ts"
@@ -23,6 +22,7 @@ import { isThere } from "../sql/ErasedVoice.ts"
 import type { VoiceSubject } from "../sql/ErasureRow.ts"
 import { voiceFolder } from "../VoiceIntake/Blobs.ts"
 import { VoiceWarmRegistry } from "../VoiceWarmRegistry.ts"
+import { countWith } from "./Count.ts"
 import type { Step } from "./Step.ts"
 
 export const make: Effect.Effect<
@@ -48,10 +48,7 @@ export const make: Effect.Effect<
   const jobs = yield* JobExpiry
   const consents = yield* Consents
 
-  const count = (which: Statement.Fragment) =>
-    orUnavailable(
-      Effect.map(sql<{ readonly n: number }>`SELECT COUNT(*) AS n FROM ${which}`, ([row]) => Number(row!.n))
-    )
+  const count = countWith(sql)
   const none = Effect.succeed(0)
 
   /** Consents whose details are there. */

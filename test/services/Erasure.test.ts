@@ -7,11 +7,16 @@ import assert from "node:assert/strict"
 import { StorageUnavailable } from "../../src/domain/Failure.ts"
 import { TenantId, UserId } from "../../src/domain/Ids.ts"
 import type { AuthUser } from "../../src/domain/Permission.ts"
+import { ApiKeys } from "../../src/services/ApiKeys.ts"
 import * as Asking from "../../src/services/Erasure/Asking.ts"
 import * as CarryOut from "../../src/services/Erasure/CarryOut.ts"
+import * as OfUser from "../../src/services/Erasure/OfUser.ts"
 import type { ErasedUser } from "../../src/services/Erasure/OfUser.ts"
 import type { Step } from "../../src/services/Erasure/Step.ts"
+import { Idempotency } from "../../src/services/Idempotency.ts"
 import { makeId } from "../../src/services/Ids.ts"
+import { JobExpiry } from "../../src/services/JobExpiry.ts"
+import { Recordings } from "../../src/services/Recordings.ts"
 import type { VoiceSubject } from "../../src/services/sql/ErasureRow.ts"
 import { encode } from "../../src/services/sql/VoiceRow.ts"
 import { VoiceRepo } from "../../src/services/VoiceRepo.ts"
@@ -81,10 +86,19 @@ const asked = Effect.gen(function*() {
   return { voiceId, erasureId: yield* asking.voice(ada, voiceId, () => undefined) }
 })
 
+/** What else is of a person: nothing. */
+const none = () => Effect.succeed(0)
+const others = Layer.mergeAll(
+  Layer.mock(ApiKeys, { eraseOwner: none }),
+  Layer.mock(Idempotency, { erase: none }),
+  Layer.mock(JobExpiry, { erase: none }),
+  Layer.mock(Recordings, { erase: none })
+)
+
 const row = (erasureId: string) =>
   SqlClient.SqlClient.use((sql) =>
     Effect.map(
-      sql<{ state: string; attempts: number; counts_json: string }>`
+      sql<{ state: string; reason: string | null; attempts: number; counts_json: string }>`
         SELECT * FROM erasures WHERE erasure_id = ${erasureId}`,
       ([row]) => row!
     )
@@ -147,6 +161,41 @@ for (const { layer: database, name } of sqlLayers) {
           yield* TestClock.adjust("1 hour")
           yield* run
         }))
+
+      it.effect("of a person waits for those of their voices, by that name, and says so", () =>
+        Effect.gen(function*() {
+          const asking = yield* Asking.make
+          const someone = caller(`mia-${name}`)
+          const sql = yield* SqlClient.SqlClient
+          for (let voices = 0; voices < 2; voices++) {
+            const voiceId = yield* own()
+            yield* sql`UPDATE voices SET owner_user_id = ${someone.userId} WHERE voice_id = ${voiceId}`
+          }
+          const { erasureId } = yield* asking.user(ada, someone.userId)
+          const logged: Array<string> = []
+          const logs = Logger.layer([Logger.make(({ message }) => void logged.push(JSON.stringify(message)))])
+          let away = true
+          const { ofVoice } = world(() =>
+            away ? Effect.fail(new StorageUnavailable({ store: "objects", cause: new Error("away") })) : Effect.void
+          )
+          const run = Effect.provide(yield* CarryOut.make({ ofVoice, ofUser: yield* OfUser.make }), logs)
+          yield* run
+          const waiting = yield* row(erasureId)
+          assert.deepEqual([waiting.state, waiting.reason], ["pending", "voices: 2 of theirs are not erased yet"])
+          const waits = logged.filter((line) => line.includes("an erasure waits for those of voices"))
+          assert.deepEqual(waits.map((line) => [line.includes(erasureId), line.includes("\"voices\":2")]), [[
+            true,
+            true
+          ]])
+          assert.ok(!logged.some((line) => line.includes("put off") && line.includes(erasureId)))
+          away = false
+          yield* TestClock.adjust("10 minutes")
+          yield* run
+          const end = yield* row(erasureId)
+          assert.deepEqual([end.state, end.reason, JSON.parse(end.counts_json).voices], ["done", null, 2])
+          yield* TestClock.adjust("1 hour")
+          yield* run
+        }).pipe(Effect.provide(others)))
 
       it.effect("is carried out by one of many", () =>
         Effect.gen(function*() {

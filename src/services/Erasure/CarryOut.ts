@@ -14,7 +14,7 @@ import { affected, keepExisting } from "../sql/Dialect.ts"
 import { decodeWork, workColumns } from "../sql/ErasureRow.ts"
 import type { VoiceSubject, Work } from "../sql/ErasureRow.ts"
 import type { ErasedUser } from "./OfUser.ts"
-import type { Step } from "./Step.ts"
+import type { Step, VoicesPending } from "./Step.ts"
 
 /** Longer than a step takes: removing the folder of a voice is some ten requests. */
 const leaseMillis = 60_000
@@ -89,11 +89,15 @@ export const make = Effect.fnUntraced(function*(steps: {
       subject_json = ${JSON.stringify(nobody)} WHERE erasure_id = ${erasure_id}`)
   }
 
-  const putOff = Effect.fnUntraced(function*({ attempts, erasure_id }: Work, { cause, store }: StorageUnavailable) {
+  const putOff = Effect.fnUntraced(function*({ attempts, erasure_id }: Work, why: StorageUnavailable | VoicesPending) {
     const due = (yield* Clock.currentTimeMillis) + retryMillis(attempts)
-    yield* Effect.logWarning("an erasure is put off", { erasure_id, store, reason: `${cause}` })
-    yield* sql`UPDATE erasures SET due_at = ${due}, reason = ${`${store}: not everything could be removed yet`}
-      WHERE erasure_id = ${erasure_id}`
+    if (why._tag === "VoicesPending") {
+      yield* Effect.logInfo("an erasure waits for those of voices", { erasure_id, voices: why.voices })
+    } else {
+      const { cause, store } = why
+      yield* Effect.logWarning("an erasure is put off", { erasure_id, store, reason: `${cause}` })
+    }
+    yield* sql`UPDATE erasures SET due_at = ${due}, reason = ${reasonOf(why)} WHERE erasure_id = ${erasure_id}`
   }, orUnavailable)
 
   /** A voice before the person whom it belongs to. */
@@ -111,3 +115,9 @@ export const make = Effect.fnUntraced(function*(steps: {
     return due.length
   }).pipe(Effect.withSpan("Erasure.run"))
 })
+
+/** As whoever asks how far it is reads it. */
+const reasonOf = (why: StorageUnavailable | VoicesPending): string =>
+  why._tag === "VoicesPending"
+    ? `voices: ${why.voices} of theirs are not erased yet`
+    : `${why.store}: not everything could be removed yet`

@@ -8,7 +8,6 @@
  */
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
-import { StorageUnavailable } from "../../domain/Failure.ts"
 import type { ErasureId } from "../../domain/Ids.ts"
 import { ApiKeys } from "../ApiKeys.ts"
 import { orUnavailable } from "../Database.ts"
@@ -19,6 +18,7 @@ import { affected } from "../sql/Dialect.ts"
 import { decodeVoiceSubject } from "../sql/ErasureRow.ts"
 import type { UserSubject } from "../sql/ErasureRow.ts"
 import { countWith } from "./Count.ts"
+import { VoicesPending } from "./Step.ts"
 import type { Step } from "./Step.ts"
 
 /** Rows of one statement, so that none holds locks for long. */
@@ -120,13 +120,11 @@ export const make: Effect.Effect<
     {
       kind: "voices",
       erase: Effect.fnUntraced(function*({ erasureId }) {
-        const waiting = yield* count(sql`erasures WHERE parent_id = ${erasureId} AND state = 'pending'`)
-        if (waiting > 0) return yield* new StorageUnavailable({ store: "objects", cause: new Error(voicesWait) })
+        const voices = yield* count(sql`erasures WHERE parent_id = ${erasureId} AND state = 'pending'`)
+        if (voices > 0) return yield* new VoicesPending({ voices })
         return yield* count(sql`erasures WHERE parent_id = ${erasureId}`)
       }),
       left: ({ tenantId, userId }) => count(sql`voices WHERE tenant_id = ${tenantId} AND owner_user_id = ${userId}`)
     }
   ]
 })
-
-export const voicesWait = "some of their voices are not erased yet"

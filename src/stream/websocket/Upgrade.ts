@@ -10,8 +10,7 @@
  */
 import type * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
-import { Effect, Exit, Redacted } from "effect"
-import type { Scope } from "effect"
+import { Effect, Exit, Redacted, Scope } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { InvalidRequest, PayloadTooLarge } from "../../domain/Failure.ts"
 import type {
@@ -97,7 +96,10 @@ export const upgrade = Effect.fnUntraced(function*({ action, permission }: Upgra
   const admit = yield* Admission.make
   const { audit, user } = yield* admit(Redacted.make(tokenOf(request)), { action, permission, requestId })
   const call = { resourceId: null as string | null, outcome: "allowed" as Connection["outcome"] }
-  yield* Effect.addFinalizer((exit) => audit(call.resourceId, Exit.isSuccess(exit) ? call.outcome : "failed"))
+  yield* Scope.addFinalizerExit(
+    yield* Effect.scope,
+    (exit) => audit(call.resourceId, Exit.isSuccess(exit) ? call.outcome : "failed")
+  )
   yield* handshake(request.headers)
   yield* sockets.place(user.tenantId)
   const wire = yield* Effect.mapError(request.upgrade, () => InvalidRequest.field("Connection", "must be Upgrade"))

@@ -5,7 +5,7 @@ import { carrying, CurrentRequestId } from "../../services/CurrentRequestId.ts"
 import { Identity } from "../../services/Identity.ts"
 import { Ledger } from "../../services/Ledger.ts"
 import { step } from "../../services/Trace.ts"
-import type { StreamService } from "../StreamService.ts"
+import { StreamService } from "../StreamService.ts"
 import { SocketClosed } from "./Inbox.ts"
 import { Sockets } from "./Sockets.ts"
 import { carry } from "./SpeakSocket.ts"
@@ -59,14 +59,23 @@ const speak = (sessions: FiberSet.FiberSet, context: Context.Context<StreamServi
     Effect.catchIf((error) => error instanceof SocketClosed, () => Effect.succeed(HttpServerResponse.empty()))
   )
 
+/** What is Effect's own: tracer, loggers, levels. Small, as it is copied where it is often asked. */
+const lean = (context: Context.Context<never>) =>
+  Context.makeUnsafe<never>(new Map([...context.mapUnsafe].filter(([key]) => key.startsWith("effect/"))))
+
 /** `mount`: where the module is. Sessions end with the layer, their sockets with them. */
 export const layer = (mount: `/${string}`) =>
   HttpRouter.use(Effect.fnUntraced(function*(router) {
-    const services = Context.make(Identity, yield* Identity).pipe(
-      Context.add(Ledger, yield* Ledger),
-      Context.add(Sockets, yield* Sockets)
-    )
+    const [identity, ledger, sockets] = yield* Effect.all([Identity, Ledger, Sockets])
     const sessions = yield* FiberSet.make()
-    const context = yield* Effect.context<StreamService>()
-    yield* router.add("GET", `${mount}/stream/speak`, Effect.provideContext(speak(sessions, context), services))
+    const context = lean(yield* Effect.context()).pipe(Context.add(StreamService, yield* StreamService))
+    yield* router.add(
+      "GET",
+      `${mount}/stream/speak`,
+      speak(sessions, context).pipe(
+        Effect.provideService(Identity, identity),
+        Effect.provideService(Ledger, ledger),
+        Effect.provideService(Sockets, sockets)
+      )
+    )
   }))

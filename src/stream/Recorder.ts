@@ -22,6 +22,10 @@ export interface RecorderOptions {
   readonly path: `/${string}`
   /** Of a reference that passes. */
   readonly referenceMsMax: number
+  /** Longest silence of a client, ms; 10 s where it is not said. */
+  readonly idleMsMax?: number
+  /** Longest time that a client may take to read what it is told, ms; 5 s where it is not said. */
+  readonly writeMsMax?: number
 }
 
 /** At once, in this process: each holds its sound in memory, 12 MB at most, and has it measured. */
@@ -29,20 +33,27 @@ const recordersMax = 32
 /** People do not stop on the dot; what is too long by less is measured and told so. */
 const marginMillis = 5_000
 const consentMillisMax = 60_000
-/** Without a frame. Microphones send ten to fifty a second. */
+/** Microphones send ten to fifty a second. */
 const idleMillisMax = 10_000
 /** Beyond the sound itself: to begin, to pause, to be measured. */
 const restMillisMax = 120_000
-/** For the client to take what it is told. */
 const writeMillisMax = 5_000
 
-export const layer = ({ path, referenceMsMax }: RecorderOptions) =>
+export const layer = (
+  { idleMsMax = idleMillisMax, path, referenceMsMax, writeMsMax = writeMillisMax }: RecorderOptions
+) =>
   Layer.unwrap(Effect.gen(function*() {
     const files = yield* ClipFiles
     const intake = yield* ClipIntake
     const recordings = yield* Recordings
     const semaphore = Semaphore.makeUnsafe(recordersMax)
     const durationMax = { reference: referenceMsMax + marginMillis, consent: consentMillisMax }
+
+    const say = ({ send }: Connection, frame: RecorderAnswer) =>
+      Effect.timeoutOrElse(send(JSON.stringify(frame)), {
+        duration: writeMsMax,
+        orElse: () => Effect.fail(new ClientTooSlow({ waitedMs: writeMsMax }))
+      })
 
     const recorded = Effect.fnUntraced(function*(
       connection: Connection,
@@ -65,7 +76,7 @@ export const layer = ({ path, referenceMsMax }: RecorderOptions) =>
       const take = yield* makeTake(open, duration_ms)
       yield* say(connection, {
         type: "ready",
-        limits: { duration_ms, frame_bytes: frameBytesMax, idle_ms: idleMillisMax }
+        limits: { duration_ms, frame_bytes: frameBytesMax, idle_ms: idleMsMax }
       })
       for (;;) {
         const frame = yield* frames
@@ -80,7 +91,7 @@ export const layer = ({ path, referenceMsMax }: RecorderOptions) =>
     })
 
     const session = Effect.fnUntraced(function*(connection: Connection) {
-      const frames = framesOf(connection, idleMillisMax)
+      const frames = framesOf(connection, idleMsMax)
       const frame = yield* frames
       const open = typeof frame === "string" ? yield* decodeFrame(frame) : undefined
       if (open?.type !== "open") return yield* InvalidRequest.field("type", "the first frame must be open")
@@ -104,12 +115,6 @@ export const layer = ({ path, referenceMsMax }: RecorderOptions) =>
   }))
 
 type Frames = ReturnType<typeof framesOf>
-
-const say = ({ send }: Connection, frame: RecorderAnswer) =>
-  Effect.timeoutOrElse(send(JSON.stringify(frame)), {
-    duration: writeMillisMax,
-    orElse: () => Effect.fail(new ClientTooSlow({ waitedMs: writeMillisMax }))
-  })
 
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(RecorderFrame))
 

@@ -1,12 +1,15 @@
 /** `WS /voices/record` as clients see it: recorded, measured, kept once, and gone without a trace when the socket drops. */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeWS from "@effect/platform-node/NodeWS"
 import { layer } from "@effect/vitest"
 import { Encoder } from "@evan/opus"
-import { Context, Effect, Stream } from "effect"
+import { Context, Effect, Layer, Stream } from "effect"
+import { HttpRouter, HttpServer } from "effect/http"
 import { SqlClient } from "effect/sql"
 import assert from "node:assert/strict"
 import { mkdtempSync, rmSync } from "node:fs"
 import { readdir } from "node:fs/promises"
+import { createServer } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll } from "vitest"
@@ -14,6 +17,9 @@ import { ObjectStore } from "../../src/services/ObjectStore.ts"
 import { PendingBlobs } from "../../src/services/PendingBlobs.ts"
 import { Recordings } from "../../src/services/Recordings.ts"
 import { makeResampler } from "../../src/services/Resampler.ts"
+import * as Recorder from "../../src/stream/Recorder.ts"
+import { LiveSocket } from "../../src/stream/websocket/LiveSocket.ts"
+import { serverOptions } from "../../src/stream/websocket/Upgrade.ts"
 import { clone, design, spoken, submit } from "../http/Cloning/forms.ts"
 import { stores } from "../layers/stores.ts"
 import { TestServer, until } from "../layers/TestServer.ts"
@@ -323,3 +329,76 @@ layer(TestServer.layer(), { excludeTestServices: true })("refusals of live recor
       )
     }))
 })
+
+/** A peer that takes what it is told until the first level, and then nothing more. */
+class Unread extends LiveSocket {
+  #isStuck = false
+  override write(frames: ReadonlyArray<string | Uint8Array>, written: () => void): void {
+    this.#isStuck ||= frames.some((frame) => typeof frame === "string" && frame.includes("\"level\""))
+    if (!this.#isStuck) super.write(frames, written)
+  }
+}
+
+layer(TestServer.layer(), { excludeTestServices: true })(
+  "a client of the recorder that stalls is let go with 4408",
+  (it) => {
+    /** The recorder of a running service, on a port of its own and with less patience. */
+    const impatient = Effect.fnUntraced(function*(
+      limits: { readonly idleMsMax?: number; readonly writeMsMax?: number },
+      WebSocket: typeof LiveSocket = LiveSocket
+    ) {
+      const { context } = yield* TestServer
+      const recorder = HttpRouter.serve(Recorder.layer({ path: "/voices/record", referenceMsMax: 25_000, ...limits }), {
+        disableListenLog: true
+      }).pipe(
+        Layer.provideMerge(NodeHttpServer.layer(createServer, {
+          host: "127.0.0.1",
+          port: 0,
+          websocket: { ...serverOptions, WebSocket: WebSocket as never }
+        })),
+        Layer.provide(Layer.succeedContext(context))
+      )
+      const { address } = Context.get(yield* Layer.build(recorder), HttpServer.HttpServer)
+      assert.ok("port" in address)
+      const headers = { authorization: `Bearer ${yield* writer}` }
+      return yield* Effect.promise(() => connect(`http://127.0.0.1:${address.port}/voices/record`, [], headers))
+    })
+    /** With whatever was said before. */
+    const closed = (client: Client) =>
+      Effect.map(
+        Effect.promise(() => client.closed),
+        (code) => [code, ...client.frames.map(({ code, type }) => code ?? type)]
+      )
+
+    it.effect("when it sends no frame at all", () =>
+      Effect.gen(function*() {
+        const client = yield* impatient({ idleMsMax: 100 })
+        assert.deepEqual(yield* closed(client), [4408, "SCAISPEAK_SESSION_TIMEOUT"])
+      }))
+
+    it.effect("when it opens, or has begun to speak, and then sends nothing", () =>
+      Effect.gen(function*() {
+        for (const sound of [[], frames(1)]) {
+          const client = yield* impatient({ idleMsMax: 300 })
+          client.socket.send(open())
+          sendAll(client, sound)
+          assert.deepEqual(yield* closed(client), [
+            4408,
+            "ready",
+            ...Array(sound.length).fill("level"),
+            "SCAISPEAK_SESSION_TIMEOUT"
+          ])
+          assert.equal(client.frames[0].limits.idle_ms, 300)
+          assert.equal(client.frames.at(-1).retryable, true)
+        }
+      }))
+
+    it.effect("when it does not take what it is told", () =>
+      Effect.gen(function*() {
+        const client = yield* impatient({ writeMsMax: 100 }, Unread)
+        client.socket.send(open())
+        sendAll(client, frames(1))
+        assert.deepEqual(yield* closed(client), [4408, "ready"])
+      }))
+  }
+)

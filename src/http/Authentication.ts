@@ -8,9 +8,9 @@ import type { HttpServerResponse } from "effect/http"
 import type { HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import type { RequestId } from "../domain/Ids.ts"
 import * as Admission from "../services/Admission.ts"
+import { CurrentRequestId } from "../services/CurrentRequestId.ts"
 import { Authentication, Caller, Requires } from "./api/Caller.ts"
 import * as Envelope from "./Envelope.ts"
-import { CurrentRequestId } from "./RequestId.ts"
 
 interface Target {
   readonly endpoint: HttpApiEndpoint.Top
@@ -23,13 +23,15 @@ const actionOf = ({ endpoint, group }: Target) => `${group.identifier}.${endpoin
 const outcomeOf = ({ status }: HttpServerResponse.HttpServerResponse) =>
   status < 400 ? "allowed" as const : status === 403 ? "denied" as const : "failed" as const
 
-/** What the caller adds to what the request carries along, in one piece. */
-const contextOf = (caller: Caller["Service"], requestId: RequestId) => {
+/** Adds the caller to what the request carries along. */
+const carrying = (caller: Caller["Service"], requestId: RequestId) => {
   const { tenantId, userId } = caller.user
-  return Context.make(Caller, caller).pipe(
-    Context.add(References.CurrentLogAnnotations, { request_id: requestId, tenant_id: tenantId }),
-    Context.add(References.TracerSpanAnnotations, { request_id: requestId, tenant_id: tenantId, user_id: userId })
-  )
+  return (context: Context.Context<never>): Context.Context<Caller> =>
+    context.pipe(
+      Context.add(Caller, caller),
+      Context.add(References.CurrentLogAnnotations, { request_id: requestId, tenant_id: tenantId }),
+      Context.add(References.TracerSpanAnnotations, { request_id: requestId, tenant_id: tenantId, user_id: userId })
+    )
 }
 
 export const layer = Layer.effect(
@@ -45,8 +47,7 @@ export const layer = Layer.effect(
             onFailure: Envelope.failed,
             onSuccess: ({ audit, user }) => {
               const caller = { user, token: credential, resourceId: null as string | null }
-              return handler.pipe(
-                Effect.provideContext(contextOf(caller, requestId)),
+              return Effect.updateContext(handler, carrying(caller, requestId)).pipe(
                 Effect.onExit((exit) =>
                   audit(caller.resourceId, exit._tag === "Success" ? outcomeOf(exit.value) : "failed")
                 )

@@ -7,12 +7,13 @@ import type { Types } from "effect"
 import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { isFailure, meanings, show } from "../domain/Failure.ts"
 import type { Code, Failure, Shown } from "../domain/Failure.ts"
+import { carrying, CurrentRequestId } from "../services/CurrentRequestId.ts"
 import * as RequestId from "./RequestId.ts"
 import { allowedMethods } from "./Routes.ts"
 
 /** The data of a success, in its envelope. */
 export const ok = <A>(data: A) =>
-  Effect.map(RequestId.CurrentRequestId, (request_id) => ({ status: "ok" as const, data, meta: { request_id } }))
+  Effect.map(CurrentRequestId, (request_id) => ({ status: "ok" as const, data, meta: { request_id } }))
 
 /** A page of a list, in its envelope. A null cursor ends the list. */
 export const page = <A>(items: ReadonlyArray<A>, nextCursor: string | null) =>
@@ -64,7 +65,7 @@ const reply = (
   { code, details, message, preflight, retryAfter }: Shown,
   headers: Record<string, string> = {}
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
-  Effect.map(RequestId.CurrentRequestId, (request_id) =>
+  Effect.map(CurrentRequestId, (request_id) =>
     HttpServerResponse.jsonUnsafe(
       {
         status: "error",
@@ -140,7 +141,7 @@ export const layer = HttpRouter.middleware<{ handles: Failure }>()(
             Effect.flatMap(inEnvelope),
             Effect.catchCause(recover),
             Effect.map(HttpServerResponse.setHeader("x-request-id", requestId)),
-            Effect.provideContext(RequestId.context(requestId))
+            Effect.updateContext(carrying(requestId))
           ))
     ),
   { global: true }

@@ -2,7 +2,7 @@
 import { Effect, Option } from "effect"
 import { HttpServerRequest } from "effect/http"
 import type { Origin } from "../domain/Consent.ts"
-import { CurrentRequestId } from "./RequestId.ts"
+import { CurrentRequestId } from "../services/CurrentRequestId.ts"
 
 /** A client may call itself what it likes; this much of it is kept. */
 const userAgentMax = 512

@@ -4,6 +4,7 @@ import { HttpServerResponse } from "effect/http"
 import type { AuthUser } from "../domain/Permission.ts"
 import { codePoints } from "../domain/SpeakRequest.ts"
 import type { SpeakRequest } from "../domain/SpeakRequest.ts"
+import { CurrentRequestId } from "../services/CurrentRequestId.ts"
 import { JobRepo } from "../services/JobRepo.ts"
 import { Licences } from "../services/Licences.ts"
 import { Synthesis } from "../services/Synthesis.ts"
@@ -13,7 +14,6 @@ import { Ok } from "./api/Wire.ts"
 import * as Envelope from "./Envelope.ts"
 import { urlOf } from "./JobView.ts"
 import type { Keep } from "./Once.ts"
-import { CurrentRequestId } from "./RequestId.ts"
 
 const encode = HttpServerResponse.schemaJson(Ok(Accepted))
 

@@ -7,12 +7,16 @@
  */
 import { Effect, Scope } from "effect"
 
-/** Acquired whole or not at all; released when the scope closes, whatever closes it. */
+/** Acquired whole or not at all; released when the scope closes, whatever closes it. `interruptible`: what takes time to acquire. */
 export const held = <A, E, R>(
   acquire: Effect.Effect<A, E, R>,
-  release: (acquired: A) => Effect.Effect<unknown>
+  release: (acquired: A) => Effect.Effect<unknown>,
+  { interruptible } = { interruptible: false }
 ): Effect.Effect<A, E, R | Scope.Scope> =>
   Effect.flatMap(Effect.scope, (scope) =>
-    Effect.uninterruptible(
-      Effect.tap(acquire, (acquired) => Scope.addFinalizer(scope, Effect.suspend(() => release(acquired))))
+    Effect.uninterruptibleMask((restore) =>
+      Effect.tap(
+        interruptible ? restore(acquire) : acquire,
+        (acquired) => Scope.addFinalizer(scope, Effect.suspend(() => release(acquired)))
+      )
     ))

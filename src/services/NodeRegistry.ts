@@ -2,8 +2,8 @@
  * The engine nodes that this process knows, and the choice between them.
  *
  * Nodes named in the configuration are polled; others announce themselves by heartbeat, here or at another process of the
- * service. A node's tier follows the age of its last sign of life; one whose connection breaks is stale at once. A node
- * that fails call after call gets none until its probe has succeeded.
+ * service. A node's tier follows the age of its last sign of life, a report or speech; one whose connection breaks is stale
+ * at once. A node that fails call after call gets none until its probe has succeeded.
  */
 import { status } from "@grpc/grpc-js"
 import type { ServiceError } from "@grpc/grpc-js"
@@ -203,9 +203,14 @@ export class NodeRegistry extends Context.Service<NodeRegistry, {
             return count
           },
           lost,
-          note: (node, outcome) =>
-            breakers.note(keyOf(node.address), outcome),
-          nodes: () => Array.from(nodes.values(), ({ node }) => node),
+          note: (node, outcome) => {
+            if (outcome === "success") {
+              node.spoke()
+            }
+            breakers.note(keyOf(node.address), outcome)
+          },
+          nodes: () =>
+            Array.from(nodes.values(), ({ node }) => node),
           presets: Stream.fromPubSub(presets)
         })
       })

@@ -20,6 +20,7 @@ import { controlFramesMax } from "../domain/stream/FrameRate.ts"
 import type { Ready, ServerFrame } from "../domain/stream/ServerFrame.ts"
 import { outputOf } from "../domain/stream/StreamOutput.ts"
 import { AudioEncoder } from "../services/AudioEncoder.ts"
+import { held } from "../services/Held.ts"
 import { makeId } from "../services/Ids.ts"
 import { Synthesis } from "../services/Synthesis.ts"
 import { step } from "../services/Trace.ts"
@@ -276,9 +277,9 @@ const make = Effect.fnUntraced(function*(options: StreamOptions, drainMs: number
         (session) => Effect.map(Clock.currentTimeMillis, (now) => ({ session, transport: session.attach(now) }))
       )
       : resumed(caller, open.resume)
-    const { session, transport } = yield* Effect.acquireRelease(
+    const { session, transport } = yield* held(
       attached,
-      ({ session, transport }) => Effect.map(Clock.currentTimeMillis, (now) => session.detach(transport, now)),
+      ({ session, transport }) => Effect.sync(() => session.detach(transport, now())),
       { interruptible: true }
     )
     return carried(session, transport, now)

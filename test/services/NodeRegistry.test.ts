@@ -94,6 +94,23 @@ describe("NodeRegistry", () => {
       }).pipe(Effect.provideService(Clock.Clock, shifted))
     }))
 
+  it.live("takes speech for a sign of life, and a refusal for none", () =>
+    Effect.gen(function*() {
+      const { it: time, shifted } = yield* makeShiftedClock
+      const node = yield* ScriptedNode.make
+      yield* Effect.gen(function*() {
+        const registry = yield* build([])
+        yield* registry.heard(node.address, yield* infoOf(node))
+        const [known] = registry.nodes()
+        const tiers = (["failure", "success", "success"] as const).map((outcome) => {
+          time.millis += 25_000
+          registry.note(known!, outcome)
+          return known!.tier
+        })
+        assert.deepEqual(tiers, ["warning", "healthy", "healthy"])
+      }).pipe(Effect.provideService(Clock.Clock, shifted))
+    }))
+
   it.live("goes by what an engine says of its state", () =>
     Effect.gen(function*() {
       const node = yield* ScriptedNode.make

@@ -4,13 +4,13 @@ import { HttpApiBuilder } from "effect/http-api"
 import { millisOfBytes } from "../../domain/AudioFormat.ts"
 import { PreviewRequest, sentenceIn } from "../../domain/PreviewText.ts"
 import { AudioEncoder, completed, rateFor } from "../../services/AudioEncoder.ts"
+import { CurrentRequestId } from "../../services/CurrentRequestId.ts"
 import { Synthesis } from "../../services/Synthesis.ts"
 import { VoiceRepo } from "../../services/VoiceRepo.ts"
 import { Api } from "../Api.ts"
 import * as Envelope from "../Envelope.ts"
 import { formFields } from "../FormFields.ts"
 import { named } from "../NamedVoice.ts"
-import { CurrentRequestId } from "../RequestId.ts"
 
 export const layer = HttpApiBuilder.group(
   Api,

@@ -54,6 +54,11 @@ export class AudioNode implements NodeState {
     this.#held = new Set(info.heldReferences.map((digest) => Buffer.from(digest).toString("hex")))
   }
 
+  /** It has just spoken, a sign of life like any report: those may come late to a process that has much to do. */
+  spoke(): void {
+    this.seenAtMillis = this.#clock.currentTimeMillisUnsafe()
+  }
+
   /** In words for logs and callers. */
   get name(): string {
     return this.info?.nodeId || this.address

@@ -102,6 +102,13 @@ export class LiveSocket extends Handed {
     if (tcp.writableLength === 0) done()
   }
 
+  /** Calls `react` when the connection is lost, with nobody having said goodbye. */
+  onLost(react: () => void): void {
+    this.#tcp.once("close", () => {
+      if (!this.#tcp.writableEnded) react()
+    })
+  }
+
   /** Breaks the connection: what lies in buffers is not sent. */
   reset(): void {
     this.#tcp.resetAndDestroy()

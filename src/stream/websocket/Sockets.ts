@@ -8,6 +8,7 @@ import { Context, Effect, Layer, Metric, Schedule } from "effect"
 import type { Scope } from "effect"
 import { ConcurrencyLimited, ShuttingDown } from "../../domain/Failure.ts"
 import type { TenantId } from "../../domain/Ids.ts"
+import { held } from "../../services/Held.ts"
 import type { LiveSocket } from "./LiveSocket.ts"
 
 /** At once, of a tenant in this process, whatever they do: about 100 MB. */
@@ -41,7 +42,7 @@ export class Sockets extends Context.Service<Sockets, {
 
         return Sockets.of({
           place: (tenant) =>
-            Effect.acquireRelease(
+            held(
               Effect.suspend(() => {
                 const taken = places.get(tenant) ?? 0
                 if (taken >= tenantSocketsMax) return Effect.fail(new ConcurrencyLimited({ limit: tenantSocketsMax }))

@@ -10,8 +10,7 @@
  */
 import type * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
-import { Effect, Exit, Redacted } from "effect"
-import type { Scope } from "effect"
+import { Context, Effect, Exit, Redacted, Scope } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { InvalidRequest, PayloadTooLarge } from "../../domain/Failure.ts"
 import type {
@@ -97,11 +96,21 @@ export const upgrade = Effect.fnUntraced(function*({ action, permission }: Upgra
   const admit = yield* Admission.make
   const { audit, user } = yield* admit(Redacted.make(tokenOf(request)), { action, permission, requestId })
   const call = { resourceId: null as string | null, outcome: "allowed" as Connection["outcome"] }
-  yield* Effect.addFinalizer((exit) => audit(call.resourceId, Exit.isSuccess(exit) ? call.outcome : "failed"))
+  const scope = yield* Effect.scope
+  yield* Scope.addFinalizerExit(
+    scope,
+    (exit) => audit(call.resourceId, Exit.isSuccess(exit) ? call.outcome : "failed")
+  )
   yield* handshake(request.headers)
   yield* sockets.place(user.tenantId)
-  const wire = yield* Effect.mapError(request.upgrade, () => InvalidRequest.field("Connection", "must be Upgrade"))
-  yield* Effect.mapError(wire.reader, () => new SocketClosed({ code: 1006 }))
+  const opened = Effect.flatMap(
+    Effect.mapError(request.upgrade, () => InvalidRequest.field("Connection", "must be Upgrade")),
+    (wire) => Effect.mapError(wire.reader, () => new SocketClosed({ code: 1006 }))
+  )
+  // The context that it has is kept for as long as the socket is open.
+  const scopeAlone: (context: Context.Context<never>) => Context.Context<Scope.Scope> = () =>
+    Context.make(Scope.Scope, scope)
+  yield* Effect.updateContext(opened, scopeAlone)
   const socket = LiveSocket.of(NodeHttpServerRequest.toIncomingMessage(request).socket)
   if (socket === undefined) return yield* Effect.die("a WebSocket of another kind")
   sockets.watch(socket)

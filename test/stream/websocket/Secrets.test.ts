@@ -94,5 +94,7 @@ layer(Server, { excludeTestServices: true })("a token", (it) => {
       const sessions = spans.filter(({ name }) => name === "stream.speak")
       assert.deepEqual(sessions.map(({ attributes }) => attributes["request_id"]), ["way-0", "way-1", "way-2"])
       assert.ok(sessions.every(({ attributes }) => String(attributes["session"]).startsWith("ses_")))
+      const requests = new Set(spans.map((span) => span.spanContext().spanId))
+      assert.ok(sessions.every(({ parentSpanContext }) => requests.has(parentSpanContext?.spanId ?? "")))
     }))
 })

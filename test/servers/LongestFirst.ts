@@ -1,18 +1,23 @@
 /**
- * The order of test files on a machine that has not run them yet: those that are known to be long begin, so that none of
- * them is left to run by itself at the end. Where a run has been, Vitest knows their durations and needs no help.
+ * The order of test files: those that are known to be long begin, so that none of them is left to run by itself at the end.
+ * The rest goes by what Vitest knows of earlier runs, or by size.
  */
 import { BaseSequencer, type TestSpecification } from "vitest/node"
 
-/** Parts of paths; the longest first. The size of a file says how long it takes, but not of these. */
+/**
+ * Parts of paths; the longest first. `Outages` holds programs to their times: beside it run those that are one process, and
+ * not `FreshStart` with its recognisers.
+ */
 const long = [
-  "e2e/FreshStart",
   "e2e/Outages",
+  "http/Aborts",
+  "stream/Soak",
+  "stream/websocket/Hostile",
+  "e2e/FreshStart",
   "e2e/Lifecycle",
   "e2e/JobKills",
   "e2e/KilledErasure",
   "e2e/KilledIntake",
-  "http/Aborts",
   "e2e/Commands",
   "engine/Recognition",
   "services/Preflight",

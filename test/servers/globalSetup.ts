@@ -15,10 +15,34 @@ import { startS3 } from "./S3.ts"
 
 type Stop = () => Promise<void>
 
+interface Servers {
+  readonly runName: string
+  readonly mariadbUrl: string
+  readonly redisUrl: string
+  readonly s3Endpoint: string
+  readonly stop: Stop
+}
+
+/** Every project calls this, and the first call starts the servers for all of them. */
+let servers: Promise<Servers> | undefined
+let users = 0
+
 export default async (project: TestProject): Promise<Stop> => {
+  users++
+  servers ??= startServers()
+  const { mariadbUrl, redisUrl, runName, s3Endpoint, stop } = await servers
+  project.provide("runName", runName)
+  project.provide("mariadbUrl", mariadbUrl)
+  project.provide("redisUrl", redisUrl)
+  project.provide("s3Endpoint", s3Endpoint)
+  return async () => {
+    if (--users === 0) await stop()
+  }
+}
+
+const startServers = async (): Promise<Servers> => {
   await Promise.all([ensurePrograms(), ensureEspeak(), ensureVadModel()])
   const runName = `scaispeak_test_${randomBytes(3).toString("hex")}`
-  project.provide("runName", runName)
   const started = await Promise.allSettled([
     given("SCAISPEAK_TEST_MARIADB_URL", (url) => () => dropDatabases(url, runName)) ?? startMariadb(),
     given("SCAISPEAK_TEST_REDIS_URL") ?? startRedis(),
@@ -32,10 +56,13 @@ export default async (project: TestProject): Promise<Stop> => {
     await stop()
     throw started.find((one) => one.status === "rejected")?.reason
   }
-  project.provide("mariadbUrl", mariadb.value.url)
-  project.provide("redisUrl", redis.value.url)
-  project.provide("s3Endpoint", "endpoint" in s3.value ? s3.value.endpoint : s3.value.url)
-  return stop
+  return {
+    runName,
+    mariadbUrl: mariadb.value.url,
+    redisUrl: redis.value.url,
+    s3Endpoint: "endpoint" in s3.value ? s3.value.endpoint : s3.value.url,
+    stop
+  }
 }
 
 const given = (variable: string, stop: (url: string) => Stop = () => async () => {}) => {
